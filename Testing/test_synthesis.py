@@ -1,0 +1,216 @@
+"""The whole engine with the shipped weights: lesions obey, hosts stay as they were, seeds mean something."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from phantoms import phantom
+from TumorSynthLib import Appearance, ConcentricSpheres, InputError, LesionRequest, LesionSynthesizer
+from TumorSynthLib.errors import ResourceError
+
+CENTER = (-24.0, -30.0, 38.0)
+RADII = (11.0, 9.0, 6.0)
+PLAIN = Appearance(mass_effect=0, oedema=0)
+
+
+def centroid_error(case, number: int = 0) -> float:
+    facts = case.lesions[number]
+    return float(np.linalg.norm(np.subtract(facts.centroid_ras, facts.center_ras)))
+
+
+def assert_untouched_outside_zone(case) -> None:
+    assert case.image.dtype == case.host.voxels.dtype and case.image.shape == case.host.shape
+    assert np.array_equal(case.image[~case.zone], case.host.voxels[~case.zone])
+    assert (case.image[case.zone] != case.host.voxels[case.zone]).any()
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    angles=st.tuples(*[st.floats(-60, 60)] * 3),
+    flips=st.tuples(*[st.sampled_from([-1, 1])] * 3),
+    axes=st.sampled_from(list(itertools.permutations(range(3)))),
+    spacing=st.sampled_from([(1.5, 1.5, 1.5), (1.0, 1.2, 3.0), (2.0, 1.0, 1.6), (0.9, 0.9, 4.0)]),
+    dtype=st.sampled_from(["uint8", "int16", "uint16", "int32", "float32", "float64"]),
+)
+def test_on_any_grid_and_data_type_the_lesion_is_where_and_as_large_as_asked(
+    synthesizer, angles, flips, axes, spacing, dtype
+):
+    host, brain = phantom(spacing, angles, flips, axes, dtype)
+    before = host.checksum()
+    case = synthesizer.synthesize(host, ConcentricSpheres(CENTER, RADII), 5, brain_mask=brain)
+    facts = case.lesions[0]
+    assert_untouched_outside_zone(case)
+    assert host.checksum() == before
+    assert centroid_error(case) < 1.0
+    assert facts.volume_mm3 == pytest.approx(facts.volume_asked_mm3, rel=0.01, abs=host.voxel_volume_mm3)
+    assert facts.share_in_brain == 1.0
+    assert np.allclose(facts.class_fractions, facts.class_fractions_asked, atol=0.02)
+    assert set(np.unique(case.mask)) == {0, 1}
+    assert ((case.intensity_map > 0) == (case.mask > 0)).all()
+    assert case.zone[case.mask > 0].mean() > 0.99
+
+
+@pytest.fixture(scope="module")
+def head():
+    return phantom((1.2, 1.2, 1.2))
+
+
+def test_same_seed_same_bytes_and_other_seed_other_lesion(synthesizer, head):
+    host, brain = head
+    first, again, other = (
+        synthesizer.synthesize(host, ConcentricSpheres(CENTER, RADII), seed, brain_mask=brain) for seed in (3, 3, 4)
+    )
+    assert first.image.tobytes() == again.image.tobytes()
+    assert first.mask.tobytes() == again.mask.tobytes()
+    overlap = 2 * ((first.mask > 0) & (other.mask > 0)).sum() / ((first.mask > 0).sum() + (other.mask > 0).sum())
+    assert 0.6 < overlap < 0.97
+    assert centroid_error(other) < 1.0
+
+
+@pytest.mark.parametrize("radius", [2.0, 5.0, 18.0, 25.0, 32.0])
+def test_lesions_of_4_to_64_mm_hold_size_and_place(synthesizer, head, radius):
+    host, brain = head
+    spheres = ConcentricSpheres((2.0, -12.0, 14.0), (radius, radius * 0.8, radius * 0.5))
+    case = synthesizer.synthesize(host, spheres, 2, brain_mask=brain)
+    facts = case.lesions[0]
+    assert facts.volume_mm3 == pytest.approx(facts.volume_asked_mm3, rel=0.01, abs=host.voxel_volume_mm3)
+    assert centroid_error(case) < 1.0
+    assert_untouched_outside_zone(case)
+
+
+def shells(case) -> tuple[float, float, float]:
+    """Mean intensity of rim, core, and surroundings."""
+    mask = case.mask == 1
+    depth = ndimage.distance_transform_edt(mask, sampling=case.host.spacing_mm)
+    away = ndimage.distance_transform_edt(~mask, sampling=case.host.spacing_mm)
+    rim = mask & (depth > 0.8) & (depth < 0.25 * depth.max())
+    core = mask & (depth > 0.65 * depth.max())
+    return tuple(float(case.image[where].mean()) for where in (rim, core, (away > 3) & (away < 8)))
+
+
+def test_each_structure_looks_like_what_it_says(synthesizer, head):
+    host, brain = head
+    made = {
+        name: synthesizer.synthesize(
+            host, ConcentricSpheres(CENTER, (14, 12, 9.5), structure=name), 1, appearance=PLAIN, brain_mask=brain
+        )
+        for name in ("solid", "ring", "heterogeneous")
+    }
+    rim, core, around = shells(made["solid"])
+    assert core > rim > around
+    rim, core, around = shells(made["ring"])
+    assert rim > 1.15 * around > 1.15 * core
+    clumps = [ndimage.label(made[name].intensity_map == 1.0)[1] for name in ("heterogeneous", "solid")]
+    rim, core, around = shells(made["heterogeneous"])
+    assert clumps[0] > clumps[1] or abs(rim - core) < 0.2 * around
+
+
+def test_free_values_may_run_any_way(synthesizer, head):
+    host, brain = head
+    spheres = ConcentricSpheres(CENTER, (14, 11, 7, 4), values=(0.4, 1.0, 0.7, 0.2))
+    case = synthesizer.synthesize(host, spheres, 1, appearance=PLAIN, brain_mask=brain)
+    depth = ndimage.distance_transform_edt(case.mask)
+    found = [float(depth[case.intensity_map == np.float32(v)].mean()) for v in (0.4, 1.0, 0.7, 0.2)]
+    assert found == sorted(found)
+
+
+def test_contrast_above_one_stands_out_more_and_below_one_less(synthesizer, head):
+    host, brain = head
+    means = []
+    for contrast in (0.0, 0.5, 1.0, 1.5):
+        appearance = Appearance(mass_effect=0, oedema=0, contrast=contrast)
+        case = synthesizer.synthesize(
+            host, ConcentricSpheres(CENTER, RADII), 1, appearance=appearance, brain_mask=brain
+        )
+        means.append(float(case.image[case.mask == 1].mean()))
+    assert means == sorted(means) and means[3] - means[1] > 0.3 * means[0]
+
+
+def test_without_mass_effect_and_oedema_the_zone_hugs_the_lesion(synthesizer, head):
+    host, brain = head
+    case = synthesizer.synthesize(host, ConcentricSpheres(CENTER, RADII), 1, appearance=PLAIN, brain_mask=brain)
+    away = ndimage.distance_transform_edt(case.mask == 0, sampling=host.spacing_mm)
+    assert away[case.zone].max() < 5.0
+    moved = synthesizer.synthesize(host, ConcentricSpheres(CENTER, RADII), 1, brain_mask=brain)
+    assert moved.zone.sum() > 2 * case.zone.sum()
+    assert not moved.zone[~brain & (moved.mask == 0) & (away > 5)].any()
+
+
+def test_several_lesions_are_numbered_in_order_and_the_later_takes_what_overlaps(synthesizer, head):
+    host, brain = head
+    first = LesionRequest(ConcentricSpheres(CENTER, RADII), 1)
+    second = LesionRequest(ConcentricSpheres((-15.0, -30.0, 38.0), (8.0, 6.0, 4.0), structure="ring"), 2)
+    far = LesionRequest(ConcentricSpheres((30.0, 10.0, 15.0), (6.0, 5.0, 3.0)), 3)
+    told = []
+    case = synthesizer.synthesize_many(
+        host, [first, second, far], brain_mask=brain, progress=lambda what, share: told.append(share)
+    )
+    assert set(np.unique(case.mask)) == {0, 1, 2, 3}
+    assert case.lesions[0].voxels_hidden_by_later > 0 == case.lesions[1].voxels_hidden_by_later
+    assert (case.mask == 2).sum() * host.voxel_volume_mm3 == pytest.approx(case.lesions[1].volume_mm3)
+    assert_untouched_outside_zone(case)
+    assert told == sorted(told) and told[-1] == 1.0
+    alone = synthesizer.synthesize_many(host, [far], brain_mask=brain)
+    assert np.array_equal(alone.mask == 1, case.mask == 3), "a lesion does not depend on its neighbours"
+
+
+def test_finishing_again_equals_making_anew(synthesizer, head):
+    host, mask = head
+    spheres, bold = ConcentricSpheres(CENTER, RADII), Appearance(contrast=1.4, smoothing_mm=0.8, mass_effect=0.6)
+    brain = synthesizer.brain_from(host, mask)
+    painted = synthesizer.paint(host, brain, LesionRequest(spheres, 9))
+    synthesizer.finish(host, brain, [painted], [Appearance()])
+    finished = synthesizer.finish(host, brain, [painted], [bold])
+    anew = synthesizer.synthesize(host, spheres, 9, appearance=bold, brain_mask=mask)
+    assert finished.image.tobytes() == anew.image.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("center", "radii", "says"),
+    [
+        ((400, 0, 0), RADII, r"outside the image: \d+\.\d mm from the brain, the nearest place inside is"),
+        ((-70, -10, 15), RADII, r"outside the brain: \d+\.\d mm"),
+        (CENTER, (0.3, 0.1), "smaller than a voxel"),
+        ((5, -10, 68), (30, 20, 10), "lies in the brain: move it inwards, or choose a radius of at most"),
+    ],
+)
+def test_places_and_sizes_that_cannot_be_are_refused_with_what_would_be_right(synthesizer, head, center, radii, says):
+    host, brain = head
+    with pytest.raises(InputError, match=says):
+        synthesizer.synthesize(host, ConcentricSpheres(center, radii), brain_mask=brain)
+
+
+def test_the_nearest_place_inside_is_accepted(synthesizer, head):
+    host, brain = head
+    with pytest.raises(InputError) as refusal:
+        synthesizer.synthesize(host, ConcentricSpheres((-59, -10, 15), (3, 2)), brain_mask=brain)
+    place = tuple(float(x) for x in str(refusal.value).rsplit("is ", 1)[1].split())
+    case = synthesizer.synthesize(host, ConcentricSpheres(place, (3, 2)), brain_mask=brain)
+    assert case.mask.any()
+
+
+def test_a_refused_radius_names_one_that_is_accepted(synthesizer, head):
+    host, brain = head
+    center = (5, -10, 68)
+    with pytest.raises(InputError) as refusal:
+        synthesizer.synthesize(host, ConcentricSpheres(center, (30, 20)), brain_mask=brain)
+    radius = float(str(refusal.value).split("at most ")[1].split()[0]) - 0.1
+    assert synthesizer.synthesize(host, ConcentricSpheres(center, (radius, radius / 2)), brain_mask=brain).mask.any()
+
+
+def test_devices_and_precisions_that_are_not_there_are_refused():
+    with pytest.raises(InputError, match="choose one of auto, cpu, cuda, mps"):
+        LesionSynthesizer.from_bundle(device="abacus")
+    with pytest.raises(InputError, match="float32"):
+        LesionSynthesizer.from_bundle(precision="double")
+    import torch
+
+    if not torch.backends.mps.is_available():
+        with pytest.raises(ResourceError, match="it has .*cpu"):
+            LesionSynthesizer.from_bundle(device="mps")

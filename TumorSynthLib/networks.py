@@ -1,0 +1,139 @@
+"""The networks and what each is shown. Inference and training build their inputs here, so they cannot drift apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy import ndimage
+
+from .spheres import ConcentricSpheres
+
+if TYPE_CHECKING:
+    import torch
+
+NetworkKind = Literal["mask", "map", "paint", "brain"]
+UpSampling = Literal["upsampling+convolution", "transposed convolution"]
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    dimensions: int
+    channels_in: int
+    channels_out: int
+    features: tuple[int, int, int, int, int, int]
+    # Instance statistics would hide absolute grey levels from the painter and make them flicker from slice to slice.
+    normalized: bool = True
+
+
+NETWORKS: dict[NetworkKind, NetworkSpec] = {
+    "mask": NetworkSpec(3, 4, 1, (8, 16, 32, 64, 128, 8)),
+    "map": NetworkSpec(3, 6, 3, (8, 16, 32, 64, 128, 8)),
+    "paint": NetworkSpec(2, 5, 1, (32, 32, 64, 128, 128, 32), normalized=False),
+    "brain": NetworkSpec(3, 2, 1, (8, 16, 32, 64, 128, 8)),
+}
+
+OUTLINE_STEEPNESS = 8.0
+
+
+def build_network(kind: NetworkKind, upsampling: UpSampling = "upsampling+convolution") -> torch.nn.Module:
+    from monai.networks.nets.basic_unet import BasicUNet, UpCat
+
+    spec = NETWORKS[kind]
+    network = BasicUNet(
+        spec.dimensions,
+        spec.channels_in,
+        spec.channels_out,
+        features=spec.features,
+        act=("LeakyReLU", {"negative_slope": 0.1}),
+        norm=("instance", {"affine": True}) if spec.normalized else None,
+        upsample="deconv" if upsampling == "transposed convolution" else "nontrainable",
+    )
+    for part in network.modules():
+        if isinstance(part, UpCat):
+            part.is_pad = False  # all our sides are multiples of 16; padding by nothing still copies
+    return network
+
+
+def mask_input(
+    weighted_brain: np.ndarray, spheres_image: np.ndarray, distance: np.ndarray, radius: float, outline: np.ndarray
+) -> np.ndarray:
+    """What `G_binary` sees: brain mask times Gaussian, spheres, depth inside the outer sphere, the seed's outline."""
+    # Depth reaches further down than an outline reaches up: nothing far from the spheres may count as inside.
+    depth = np.clip(1 - distance / radius, -3, 1)
+    return np.stack([weighted_brain, spheres_image, depth, np.clip(outline, -1.5, 1.5)]).astype(np.float32)
+
+
+def mask_logits(network: torch.nn.Module, shown: torch.Tensor) -> torch.Tensor:
+    """`G_binary`'s answer to a batch of `mask_input`s. It adds to the outline asked for, so that size and place hold
+    from the start and what is learned is the brain's border and the look of real outlines."""
+    depth, outline = shown[:, 2:3], shown[:, 3:4]
+    return network(shown).float() + OUTLINE_STEEPNESS * (depth - outline)
+
+
+def depth_rank(mask: np.ndarray) -> np.ndarray:
+    """For each voxel of a mask, the share of the mask's voxels that lie nearer to its surface (0 rim .. 1 core)."""
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    inside = mask[box]
+    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[(slice(1, -1),) * mask.ndim]
+    # Whole shells share one depth in voxels; blurring it gives neighbours an order without drawing lots.
+    depth = ndimage.gaussian_filter(depth, 0.7)
+    out = np.zeros(mask.shape, np.float32)
+    out[box][inside] = rank_in_unit_interval(depth[inside])
+    return out
+
+
+def rank_in_unit_interval(values: np.ndarray) -> np.ndarray:
+    order = np.empty(values.size, np.float32)
+    order[np.argsort(values, kind="stable")] = (np.arange(values.size) + 0.5) / max(values.size, 1)
+    return order
+
+
+def map_input(mask: np.ndarray, spheres: ConcentricSpheres, spheres_image: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """What `G_quantize` sees: mask, spheres, the order the shells ask for at each depth, chance weighted by how much
+    the structure leaves to it, and how much of the volume the dark and the dark-or-middle levels are to fill."""
+    inside = mask.astype(np.float32)
+    chance = spheres.resolved_structure.heterogeneity
+    order = spheres.order_along_depth(depth_rank(mask)) * inside
+    dark, dark_or_middle = dark_shares(spheres)
+    return np.stack(
+        [
+            inside,
+            spheres_image,
+            (1 - chance) * order,
+            chance * np.clip(noise, -3, 3) * inside,
+            dark * inside,
+            dark_or_middle * inside,
+        ]
+    )
+
+
+def dark_shares(spheres: ConcentricSpheres) -> tuple[float, float]:
+    values, shares = spheres.classes()
+    rank = (values - values[0]) / (values[-1] - values[0])
+    return float(shares[rank < 1 / 3].sum()), float(shares[rank < 5 / 6].sum())
+
+
+def paint_input(
+    slices: torch.Tensor, hole: torch.Tensor, level: torch.Tensor, mask: torch.Tensor, noise: torch.Tensor
+) -> torch.Tensor:
+    """What `G_syn` sees of each slice (n, 1, h, w): the host with the lesion's place hidden, that place, the grey level
+    that the map asks for, the mask, noise. Intensities are relative to white matter, less one, so that 0 is tissue."""
+    import torch
+
+    return torch.cat([(slices - 1) * (1 - hole), hole, (level - 1) * mask, mask, noise * hole], 1)
+
+
+def paint(
+    network: torch.nn.Module,
+    slices: torch.Tensor,
+    hole: torch.Tensor,
+    level: torch.Tensor,
+    mask: torch.Tensor,
+    noise: torch.Tensor,
+) -> torch.Tensor:
+    """Slices with the hole painted. The network adds to the level asked for, so that levels hold from the start."""
+    shown = paint_input(slices, hole, level, mask, noise)
+    painted = network(shown).float() + (level - 1) * mask + 1
+    return slices * (1 - hole) + painted * hole

@@ -1,0 +1,292 @@
+"""One lesion through the three generators: spheres -> mask -> intensity map -> painted slices, in the working cube."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from .blending import noise_level
+from .calibration import centred_field, split_by_shares, spread_outwards
+from .cube import brain_prior, cube_around, window_for_mask, window_for_radius
+from .errors import InputError
+from .grid import Grid, resample
+from .host import HostBrain
+from .networks import map_input, mask_input, mask_logits, paint
+from .random_fields import outline_field, smooth_field
+from .spheres import ConcentricSpheres
+
+if TYPE_CHECKING:
+    import torch
+
+IRREGULARITY = (0.06, 0.24)
+ELONGATION = (0.05, 0.30)
+CLUMP_LENGTH = (0.14, 0.32)
+HOLE_MARGIN_VOXELS = 2
+PAINT_CONTEXT_VOXELS = 6
+NOISE_SHARED_VOXELS = 0.6
+LEVEL_SOFTNESS_VOXELS = 0.7
+# Logits beyond this say nothing more about where the edge lies.
+SURE = 6.0
+# White matter lies in the upper middle of all brain voxels, on T1 with or without contrast agent.
+WHITE_MATTER_PERCENTILE = 65
+HEADROOM = 0.92
+NOISE_VOXELS = 20
+LEAST_SHARE_IN_BRAIN = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Brain:
+    """Where the brain is in a host, and how it was found."""
+
+    mask: np.ndarray
+    method: str
+    grid: Grid
+
+    @cached_property
+    def _marginals(self) -> list[np.ndarray]:
+        return [self.mask.sum(axis=others, dtype=np.int64) for others in ((1, 2), (0, 2), (0, 1))]
+
+    @cached_property
+    def center_ras(self) -> np.ndarray:
+        return self.grid.to_ras(np.array([np.average(np.arange(len(m)), weights=m) for m in self._marginals]))
+
+    @cached_property
+    def spread_mm(self) -> float:
+        """Standard deviation of the brain's voxels, averaged over axes: half a brain's half-width."""
+        spreads = []
+        for marginal, size in zip(self._marginals, self.grid.voxel_mm, strict=True):
+            place = np.arange(len(marginal))
+            middle = np.average(place, weights=marginal)
+            spreads.append(size * np.sqrt(np.average((place - middle) ** 2, weights=marginal)))
+        return float(np.mean(spreads))
+
+    def contains(self, point_ras: np.ndarray) -> bool:
+        index = np.round(self.grid.to_index(point_ras)).astype(int)
+        return bool((index >= 0).all() and (index < self.mask.shape).all() and self.mask[tuple(index)])
+
+    def nearest_inside(self, point_ras: np.ndarray) -> tuple[np.ndarray, float]:
+        points = self.grid.to_ras(np.argwhere(self.mask))
+        distance = np.linalg.norm(points - point_ras, axis=1)
+        nearest = int(distance.argmin())
+        return points[nearest], float(distance[nearest])
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedLesion:
+    """What the networks made of one request, in its cube. Finishing it needs none of them again.
+
+    Intensities are relative to `white_matter`, the level of white matter nearby on the host's 0..1 scale; `noise` is
+    the scan's noise there on the same scale.
+    """
+
+    spheres: ConcentricSpheres
+    seed: int
+    cube: Grid
+    white_matter: float
+    noise: float
+    field: np.ndarray
+    mask: np.ndarray
+    score: np.ndarray
+    painted: np.ndarray
+
+
+def generate(
+    networks: Mapping[str, torch.nn.Module],
+    host: HostBrain,
+    brain: Brain,
+    spheres: ConcentricSpheres,
+    seed: int,
+    device: torch.device,
+) -> PaintedLesion:
+    check_place(host, brain, spheres)
+    center = np.array(spheres.center_ras)
+    cube = cube_around(host.grid, center, spheres.outer_radius_mm)
+    box = host.grid.box(cube.to_ras(np.full(3, cube.shape[0] / 2)), cube.shape[0] * cube.voxel_mm[0] / 2 + 8)
+    nearby = host.grid.part(box)
+    brain_cube = resample(brain.mask[box], nearby, cube) > 0.5
+    host_cube = resample(host.normalized(host.voxels[box]), nearby, cube)
+    white_matter = white_matter_level(host_cube, brain_cube, cube, spheres)
+    host_cube = host_cube / white_matter
+
+    spheres_image = spheres.image(cube)
+    field, mask = _mask(networks["mask"], cube, brain, brain_cube, spheres, spheres_image, seed, device)
+    score = _map(networks["map"], cube, mask, spheres, spheres_image, seed, device)
+    ceiling = _ceiling(host) / white_matter
+    level = _level(mask, score, spheres, ceiling)
+    painted = _paint(networks["paint"], host_cube, mask, level, seed, device)
+    noise = local_noise(host, brain, center)
+    return PaintedLesion(spheres, seed, cube, white_matter, noise, field, mask, score, painted)
+
+
+def check_place(host: HostBrain, brain: Brain, spheres: ConcentricSpheres) -> None:
+    center = np.array(spheres.center_ras)
+    shown = " ".join(f"{c:g}" for c in center)
+    if not host.contains(center):
+        raise InputError(f"center {shown} (RAS, mm) lies outside the image: {_nearest(brain, center)}")
+    if not brain.contains(center):
+        raise InputError(f"center {shown} (RAS, mm) lies outside the brain: {_nearest(brain, center)}")
+    if spheres.volume_mm3 < host.voxel_volume_mm3:
+        least = (3 / (4 * np.pi) * host.voxel_volume_mm3) ** (1 / 3)
+        raise InputError(
+            f"outermost radius {spheres.outer_radius_mm:g} mm is smaller than a voxel of this image:"
+            f" at least {np.ceil(100 * least) / 100:g} mm"
+        )
+    share, largest = _room(brain, spheres)
+    if share < LEAST_SHARE_IN_BRAIN:
+        raise InputError(
+            f"only {share:.0%} of the outermost sphere ({spheres.outer_radius_mm:g} mm at {shown}) lies in the brain:"
+            f" move it inwards, or choose a radius of at most {largest:.1f} mm here"
+        )
+
+
+def _nearest(brain: Brain, center: np.ndarray) -> str:
+    place, distance = brain.nearest_inside(center)
+    return f"{distance:.1f} mm from the brain, the nearest place inside is {' '.join(f'{p:.1f}' for p in place)}"
+
+
+def _room(brain: Brain, spheres: ConcentricSpheres) -> tuple[float, float]:
+    """Share of the outermost sphere inside the brain, and the largest radius here with enough of it inside."""
+    center, radius = np.array(spheres.center_ras), spheres.outer_radius_mm
+    box = brain.grid.box(center, radius + float(brain.grid.voxel_mm.max()))
+    distance = np.sqrt(brain.grid.part(box).squared_distance_mm2(center)).ravel()
+    inside = brain.mask[box].ravel()
+    order = np.argsort(distance, kind="stable")
+    reached = distance[order]
+    # Voxels beyond the volume's edge are missing from the box, so shares are taken of the sphere's own volume.
+    held = np.cumsum(inside[order]) * brain.grid.voxel_volume_mm3
+    sphere = 4 / 3 * np.pi * np.maximum(reached, 1e-3) ** 3
+    if not (reached <= radius).any():
+        return 1.0, radius
+    share = float(held[reached <= radius][-1] / spheres.volume_mm3)
+    fits = reached[(held / sphere >= LEAST_SHARE_IN_BRAIN) & (reached <= radius)]
+    return share, float(fits.max()) if fits.size else 0.0
+
+
+def white_matter_level(host_cube: np.ndarray, brain_cube: np.ndarray, cube: Grid, spheres: ConcentricSpheres) -> float:
+    """What white matter near the lesion measures on the host's 0..1 scale."""
+    around = brain_cube & (cube.squared_distance_mm2(np.array(spheres.center_ras)) > spheres.outer_radius_mm**2)
+    if around.sum() < 500:
+        around = brain_cube
+    level = float(np.percentile(host_cube[around], WHITE_MATTER_PERCENTILE))
+    if level <= 0.02:
+        raise InputError(
+            "the brain around this place is as dark as air: the image has no signal here, or its brain mask is wrong"
+        )
+    return level
+
+
+def local_noise(host: HostBrain, brain: Brain, center: np.ndarray) -> float:
+    """The scan's noise around a place, on the host's own voxels (a resampled cube would have less)."""
+    middle = np.round(host.ras_to_ijk(center)).astype(int)
+    box = tuple(slice(max(m - NOISE_VOXELS, 0), m + NOISE_VOXELS) for m in middle)
+    return noise_level(host.normalized(host.voxels[box]), brain.mask[box])
+
+
+def _ceiling(host: HostBrain) -> float:
+    """The brightest value the host can store, or shows, on its 0..1 scale."""
+    dtype = host.voxels.dtype
+    brightest = np.iinfo(dtype).max if dtype.kind in "iu" else np.inf
+    return float(host.normalized(np.array([min(float(brightest), 1e30)]))[0])
+
+
+def _rng(seed: int, purpose: int) -> np.random.Generator:
+    """Independent chance per purpose, so that changing how one is used does not change the others."""
+    return np.random.default_rng([seed, purpose])
+
+
+def _mask(network, cube, brain, brain_cube, spheres, spheres_image, seed, device) -> tuple[np.ndarray, np.ndarray]:
+    import torch
+
+    rng, voxel = _rng(seed, 1), float(cube.voxel_mm[0])
+    center = np.array(spheres.center_ras)
+    radius = spheres.outer_radius_mm / voxel
+    offsets = [o / voxel for o in cube.axis_offsets_mm(center)]
+    outline = outline_field(rng, offsets, radius, rng.uniform(*IRREGULARITY), rng.uniform(*ELONGATION))
+    weighted = brain_cube * brain_prior(cube, brain.center_ras, np.full(3, 1.5 * brain.spread_mm))
+    distance = np.sqrt(cube.squared_distance_mm2(center)) / voxel
+    window = (window_for_radius(radius, cube.shape[0]),) * 3
+    shown = mask_input(weighted, spheres_image, distance, radius, outline)[(slice(None), *window)]
+    logits = np.full(cube.shape, -SURE, np.float32)
+    logits[window] = mask_logits(network, _to_device(torch.from_numpy(shown)[None], device))[0, 0].cpu().numpy()
+    # Far from the sphere's edge the network's opinion is not asked: what remains there is only residual noise.
+    field = np.where(distance > 2.2 * radius + 2, SURE, -np.clip(logits, -SURE, SURE)).astype(np.float32)
+    field += 0.05 * (distance / radius).astype(np.float32)
+    allowed = brain_cube if brain_cube.any() else distance <= radius
+    voxels = spheres.volume_mm3 / cube.voxel_volume_mm3
+    return centred_field(field, allowed, voxels, cube.to_index(center), fill=2 * SURE)
+
+
+def _map(network, cube, mask, spheres, spheres_image, seed, device) -> np.ndarray:
+    """The expected class of every voxel, continued beyond the mask for resampling."""
+    import torch
+
+    rng = _rng(seed, 2)
+    radius = spheres.outer_radius_mm / float(cube.voxel_mm[0])
+    length = max(radius * rng.uniform(*CLUMP_LENGTH), 0.7)
+    noise = smooth_field(rng, cube.shape[0], ((1.0, length),))
+    window = (window_for_mask(mask),) * 3
+    shown = map_input(mask[window], spheres, spheres_image[window], noise[window])
+    answer = network(_to_device(torch.from_numpy(shown)[None], device)).float()
+    chances = torch.softmax(answer, 1)[0].cpu().numpy()
+    score = np.zeros(cube.shape, np.float32)
+    score[window] = spread_outwards(chances[2] - chances[0], mask[window], 1.0)
+    return score
+
+
+def grey_values(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres) -> np.ndarray:
+    """The intensity map: the spheres' grey values, each in exactly its share of the mask, 0 outside."""
+    values, shares = spheres.classes()
+    out = np.zeros(mask.shape, np.float32)
+    out[mask] = values.astype(np.float32)[split_by_shares(score[mask], shares)]
+    return out
+
+
+def _level(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres, ceiling: float) -> np.ndarray:
+    """How bright the painter is to make each voxel. Classes enter softened: a painter shown steps paints steps."""
+    structure = spheres.resolved_structure
+    window = (window_for_mask(mask),) * 3
+    inside = mask[window]
+    level = np.asarray(structure.level_of(grey_values(inside, score[window], spheres)), np.float32)
+    weight = ndimage.gaussian_filter(inside.astype(np.float32), LEVEL_SOFTNESS_VOXELS)
+    soft = ndimage.gaussian_filter(np.where(inside, level, 0), LEVEL_SOFTNESS_VOXELS) / np.maximum(weight, 1e-3)
+    level = np.where(weight > 1e-3, soft, 1)
+    brightest = float(structure.level_of(max(structure.values)))
+    if brightest > HEADROOM * ceiling > 1:
+        level = np.where(level > 1, 1 + (level - 1) * (HEADROOM * ceiling - 1) / (brightest - 1), level)
+    out = np.ones(mask.shape, np.float32)
+    out[window] = np.maximum(level, 0)
+    return out
+
+
+def _paint(network, host_cube, mask, level, seed, device) -> np.ndarray:
+    """Paints the axial slices that meet the lesion; noise is shared between neighbours, for continuity."""
+    import torch
+
+    ball = ndimage.generate_binary_structure(3, 1)
+    hole = ndimage.binary_dilation(mask, ball, iterations=HOLE_MARGIN_VOXELS)
+    slices = np.flatnonzero(hole.any((0, 1)))
+    window = window_for_mask(hole.any(2), PAINT_CONTEXT_VOXELS)
+    box = (window, window, slice(slices[0], slices[-1] + 1))
+    noise = _rng(seed, 3).standard_normal(mask.shape, dtype=np.float32)
+    noise = ndimage.gaussian_filter1d(noise, NOISE_SHARED_VOXELS, axis=2, mode="wrap")[box]
+    noise /= noise.std()
+    soft = ndimage.gaussian_filter(mask[box].astype(np.float32), 0.5) * hole[box]
+    stack = [
+        _to_device(torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1), np.float32))[:, None], device)
+        for v in (host_cube[box], hole[box], level[box], soft, noise)
+    ]
+    out = host_cube.copy()
+    out[box] = paint(network, *stack)[:, 0].cpu().numpy().transpose(1, 2, 0)
+    return out
+
+
+def _to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+    import torch
+
+    layout = torch.channels_last_3d if batch.dim() == 5 else torch.channels_last
+    return batch.to(device).contiguous(memory_format=layout)

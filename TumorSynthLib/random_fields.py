@@ -1,0 +1,59 @@
+"""Seeded chance: smooth random fields and the irregularity they give a lesion's outline."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft
+
+
+@lru_cache(maxsize=4)
+def _squared_frequencies(size: int) -> np.ndarray:
+    full, half = np.fft.fftfreq(size), np.fft.rfftfreq(size)
+    return (full[:, None, None] ** 2 + full[None, :, None] ** 2 + half[None, None, :] ** 2).astype(np.float32)
+
+
+def smooth_field(rng: np.random.Generator, size: int, lengths: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """Noise of unit variance: a sum of Gaussian random fields, each given as (weight, correlation length in voxels)."""
+    spectrum = fft.rfftn(rng.standard_normal((size,) * 3, dtype=np.float32))
+    squared = _squared_frequencies(size)
+    shaping = sum(weight * _unit_gaussian(squared, length, size) for weight, length in lengths)
+    values = fft.irfftn(spectrum * shaping, s=(size,) * 3).astype(np.float32)
+    return values / max(float(values.std()), 1e-6)
+
+
+def _unit_gaussian(squared: np.ndarray, length: float, size: int) -> np.ndarray:
+    response = np.exp(-0.5 * (2 * np.pi * length) ** 2 * squared)
+    return response / np.sqrt((response**2).sum() / size**3 * 2)
+
+
+def random_rotation(rng: np.random.Generator) -> np.ndarray:
+    q, r = np.linalg.qr(rng.standard_normal((3, 3)))
+    q = q * np.sign(np.diag(r))
+    return q if np.linalg.det(q) > 0 else -q
+
+
+def outline_field(
+    rng: np.random.Generator, offsets: list[np.ndarray], radius: float, irregularity: float, elongation: float
+) -> np.ndarray:
+    """How far a lesion's outline departs from its sphere, in radii: a rotated ellipsoid plus smooth noise.
+
+    `offsets` are the distances of a cubic grid's voxels from the centre along each axis, in the units of `radius`;
+    the lesion is where distance / radius + field stays below a threshold.
+    """
+    size = len(offsets[0])
+    stretch = np.exp(rng.uniform(-elongation, elongation, 3))
+    stretch /= stretch.prod() ** (1 / 3)
+    metric = random_rotation(rng)
+    metric = (metric / stretch**2) @ metric.T
+    a, b, c = offsets[0][:, None, None], offsets[1][None, :, None], offsets[2][None, None, :]
+    plain = a * a + b * b + c * c
+    bent = (
+        metric[0, 0] * a * a + metric[1, 1] * b * b + metric[2, 2] * c * c
+        + 2 * (metric[0, 1] * a * b + metric[0, 2] * a * c + metric[1, 2] * b * c)
+    )  # fmt: skip
+    step = float(np.abs(np.diff(offsets[0])).mean())
+    wavelength = radius / step
+    noise = smooth_field(rng, size, ((0.8, wavelength * 0.55), (0.45, max(wavelength * 0.22, 0.8))))
+    return ((np.sqrt(np.maximum(bent, 0)) - np.sqrt(plain)) / radius + irregularity * noise).astype(np.float32)

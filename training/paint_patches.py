@@ -1,0 +1,158 @@
+"""Patches for the painter: a real lesion, its map, and the places the painter must fill in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .loop import Chance
+from .records import LesionRecords
+
+PATCH = 64
+WIDEST_LESION = 50
+
+
+@dataclass
+class Patches:
+    """Each (n, 1, 64, 64): intensities relative to white matter, classes 0..3, the level each place should have."""
+
+    image: Tensor
+    classes: Tensor
+    level: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        return (self.classes > 0).float()
+
+
+class PatchSource:
+    def __init__(self, records: LesionRecords) -> None:
+        self.image = torch.from_numpy(np.ascontiguousarray(records.slices.image, dtype=np.float32))
+        self.image /= torch.from_numpy(records.white_matter)[:, None, None]
+        self.classes = torch.from_numpy(records.classes)
+        self.levels = torch.from_numpy(records.levels)
+        self.weight = records.slices.weight / records.slices.weight.sum()
+        self.center, self.width = _extent(records.classes > 0)
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def draw(self, chance: Chance, count: int, native_share: float = 0.6) -> Patches:
+        """Random lesions, shifted, turned and scaled. Most stay on their own pixel grid (quarter turns, whole-pixel
+        shifts): interpolation takes noise away, and a painter shown only smooth patches learns to paint smoothly."""
+        rows = torch.from_numpy(chance.numpy.choice(len(self), count, p=self.weight))
+        width = self.width[rows]
+        native = (chance.uniform(0, 1, count) < native_share) & (width <= WIDEST_LESION)
+        scale = torch.minimum(chance.uniform(0.85, 1.2, count), WIDEST_LESION / width)
+        angle = chance.uniform(0, 2 * np.pi, count)
+        quarter = torch.randint(4, (count,), generator=chance.torch) * (np.pi / 2)
+        scale, angle = torch.where(native, 1.0, scale), torch.where(native, quarter, angle)
+        flip = torch.where(chance.uniform(0, 1, count) < 0.5, -1.0, 1.0)
+        room = ((PATCH - width * scale) / 2 - 4).clamp(0, 14)
+        shift = chance.uniform(-1, 1, count, 2) * room[:, None]
+        shift = torch.where(native[:, None], shift.round(), shift)
+        center = torch.where(native[:, None], self.center[rows].floor() + 0.5, self.center[rows])
+        return self._cut(rows, _sampling_grid(center, shift, scale, angle, flip, self.image.shape[-1]))
+
+    def plain(self, rows: Tensor) -> Patches:
+        """Given lesions, centred, on their own grid where they fit."""
+        count = len(rows)
+        scale = (WIDEST_LESION / self.width[rows]).clamp(max=1.0)
+        still = torch.zeros(count)
+        center = self.center[rows].floor() + 0.5
+        grid = _sampling_grid(center, torch.zeros(count, 2), scale, still, still + 1, self.image.shape[-1])
+        return self._cut(rows, grid)
+
+    def _cut(self, rows: Tensor, grid: Tensor) -> Patches:
+        image = F.grid_sample(self.image[rows][:, None], grid, mode="bicubic", align_corners=True).clamp(0, 4.5)
+        classes = F.grid_sample(self.classes[rows][:, None].float(), grid, mode="nearest", align_corners=True).long()
+        return Patches(image, classes, level_image(classes, self.levels[rows]))
+
+
+def level_image(classes: Tensor, levels: Tensor) -> Tensor:
+    """Each pixel's class mean; 1, plain tissue, outside the lesion."""
+    table = torch.cat([torch.ones(len(levels), 1), levels], 1)
+    return torch.gather(table, 1, classes.flatten(1)).reshape(classes.shape)
+
+
+def _extent(masks: np.ndarray) -> tuple[Tensor, Tensor]:
+    centers, widths = [], []
+    for mask in masks:
+        rows, columns = np.nonzero(mask)
+        centers.append(((rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2))
+        widths.append(max(np.ptp(rows), np.ptp(columns)) + 1)
+    return torch.tensor(centers, dtype=torch.float32), torch.tensor(widths, dtype=torch.float32)
+
+
+def _sampling_grid(center: Tensor, shift: Tensor, scale: Tensor, angle: Tensor, flip: Tensor, size: int) -> Tensor:
+    axis = torch.arange(PATCH) - (PATCH - 1) / 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+
+    def each(v: Tensor) -> Tensor:
+        return v[:, None, None]
+
+    y = (y - each(shift[:, 0])) / each(scale)
+    x = (x - each(shift[:, 1])) / each(scale) * each(flip)
+    cosine, sine = each(angle.cos()), each(angle.sin())
+    rows = cosine * y - sine * x + each(center[:, 0])
+    columns = sine * y + cosine * x + each(center[:, 1])
+    return torch.stack([columns, rows], -1) * 2 / (size - 1) - 1
+
+
+def dilated(mask: Tensor, pixels: int) -> Tensor:
+    return F.max_pool2d(mask, 2 * pixels + 1, 1, pixels) if pixels else mask
+
+
+def blurred(image: Tensor, sigma: float) -> Tensor:
+    reach = max(1, round(3 * sigma))
+    kernel = torch.exp(-(torch.arange(-reach, reach + 1.0, device=image.device) ** 2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    image = F.conv2d(F.pad(image, (reach, reach, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
+    return F.conv2d(F.pad(image, (0, 0, reach, reach), mode="replicate"), kernel.view(1, 1, -1, 1))
+
+
+def remapped(patches: Patches, chance: Chance, spread: float) -> Patches:
+    """The same patches under another contrast: all that is darker than white matter grows darker or lighter, as grey
+    matter does between T1 protocols, and the gain varies."""
+    count = len(patches.image)
+    gamma = torch.exp(chance.uniform(-spread / 3, spread, count, 1, 1, 1))
+    gain = chance.uniform(0.9, 1.1, count, 1, 1, 1)
+
+    def remap(values: Tensor) -> Tensor:
+        return torch.where(values < 1, values.clamp_min(0) ** gamma, values) * gain
+
+    level = torch.where(patches.classes > 0, remap(patches.level), 1.0)
+    return Patches(remap(patches.image), patches.classes, level)
+
+
+def jittered(mask: Tensor, level: Tensor, chance: Chance, amount: float) -> tuple[Tensor, Tensor]:
+    """Mask and map bent by about a pixel. Real outlines are that far off; a painter given exact ones would put its edge
+    exactly on the mask, which no real lesion does."""
+    count, size = len(mask), mask.shape[-1]
+    bend = blurred(chance.normal(count * 2, 1, size, size), 4.0)
+    bend = (bend / bend.std((1, 2, 3), keepdim=True) * amount).reshape(count, 2, size, size)
+    axis = torch.arange(float(size))
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    grid = torch.stack([x + bend[:, 0], y + bend[:, 1]], -1) * 2 / (size - 1) - 1
+
+    def bent(values: Tensor) -> Tensor:
+        return F.grid_sample(values, grid, align_corners=True, padding_mode="border")
+
+    bent_mask = bent(mask)
+    inside_level = bent(level * mask) / bent_mask.clamp_min(1e-3)
+    return bent_mask, torch.where(bent_mask > 1e-3, inside_level, 1.0)
+
+
+def holes_to_paint(mask: Tensor, chance: Chance, elsewhere_share: float) -> Tensor:
+    """The lesion and a random margin; in some patches also a hole in healthy tissue, which must come back as tissue."""
+    count = len(mask)
+    margins = torch.randint(1, 5, (count,), generator=chance.torch).tolist()
+    hole = torch.cat([dilated(mask[k : k + 1], margin) for k, margin in enumerate(margins)])
+    dy, dx = torch.randint(-24, 25, (2,), generator=chance.torch).tolist()
+    other = torch.roll(dilated(mask, 2).flip(2).roll(1, 0), (dy, dx), (2, 3))
+    has_other = (chance.uniform(0, 1, count, 1, 1, 1) < elsewhere_share).float()
+    return torch.maximum(hole, other * has_other)
