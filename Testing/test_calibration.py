@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
-from TumorSynthLib.calibration import centred_field, split_by_shares, spread_outwards, threshold_to_volume
+from TumorSynthLib.calibration import (
+    centred_field,
+    split_by_shares,
+    spread_outwards,
+    threshold_to_volume,
+)
 from TumorSynthLib.random_fields import outline_field, random_rotation, smooth_field
 
 SIZE = 32
@@ -35,11 +41,18 @@ def test_a_lesion_is_one_piece_inside_what_is_allowed():
     allowed = np.ones(field.shape, bool)
     allowed[:8] = False
     mask = threshold_to_volume(field, allowed, 250)
-    from scipy import ndimage
-
     assert ndimage.label(mask)[1] == 1
     assert not mask[~allowed].any()
     assert abs(mask.sum() - 250) <= 5
+
+
+def test_a_lesion_has_no_cavity():
+    center = np.array([15.5, 16, 15])
+    field = field_of(3, center, 7)
+    field[14:17, 15:18, 14:17] += 5
+    _, mask = centred_field(field, np.ones(field.shape, bool), 1437, center, fill=9.0)
+    assert np.array_equal(ndimage.binary_fill_holes(mask), mask)
+    assert abs(mask.sum() - 1437) <= 15
 
 
 @given(st.integers(0, 1000), st.lists(st.floats(0.05, 1), min_size=2, max_size=5))

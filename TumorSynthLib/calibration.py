@@ -32,9 +32,11 @@ def threshold_to_volume(field: np.ndarray, allowed: np.ndarray, voxels: float) -
 
 
 def centred_field(
-    field: np.ndarray, allowed: np.ndarray, voxels: float, center: np.ndarray, fill: float
+    field: np.ndarray, allowed: np.ndarray, voxels: float, center: np.ndarray, fill: float, fingers: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The field moved so that the part of the asked volume has its centre of mass at `center`; that part."""
+    """The field moved so that the part of the asked volume has its centre of mass at `center`; that part. Cavities of
+    that part, and fingers of tissue reaching into it no wider than twice `fingers`, become lesion."""
+    field = without_fingers(field, threshold_to_volume(field, allowed, voxels), fingers)
     best, least = (field, np.zeros(field.shape, bool)), np.inf
     moved, shifted = np.zeros(3), field
     for _ in range(RECENTRINGS):
@@ -48,6 +50,21 @@ def centred_field(
         moved = moved + off
         shifted = ndimage.shift(field, moved, order=1, mode="constant", cval=fill)
     return best
+
+
+def without_fingers(field: np.ndarray, mask: np.ndarray, width: float) -> np.ndarray:
+    """The field with what a mask encloses, and channels into it of up to twice `width`, counted as its inside."""
+    reach = int(np.ceil(width)) + 1
+    box = tuple(slice(max(s.start - reach, 0), s.stop + reach) for s in ndimage.find_objects(mask.astype(np.uint8))[0])
+    inside = mask[box]
+    closed = inside
+    if width >= 1:
+        grown = ndimage.distance_transform_edt(~np.pad(inside, reach)) <= width
+        closed = (ndimage.distance_transform_edt(grown) > width)[(slice(reach, -reach),) * 3] | inside
+    closed = ndimage.binary_fill_holes(closed)
+    out = field.copy()
+    out[box][closed & ~inside] = field[mask].min()
+    return out
 
 
 def split_by_shares(score: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -23,12 +23,16 @@ from .spheres import ConcentricSpheres
 if TYPE_CHECKING:
     import torch
 
-IRREGULARITY = (0.06, 0.24)
-ELONGATION = (0.05, 0.30)
+IRREGULARITY = (0.08, 0.30)
+ELONGATION = (0.05, 0.35)
 CLUMP_LENGTH = (0.14, 0.32)
 HOLE_MARGIN_VOXELS = 2
 PAINT_CONTEXT_VOXELS = 6
 NOISE_SHARED_VOXELS = 0.6
+# An outline smoother than a voxel, so that finer hosts do not show the cube's steps.
+FIELD_SOFTNESS_VOXELS = 0.6
+# Brain reaches into no lesion in fingers narrower than this share of its radius to either side: they are closed.
+FINGER_RADII = 0.2
 LEVEL_SOFTNESS_VOXELS = 0.7
 # Logits beyond this say nothing more about where the edge lies.
 SURE = 6.0
@@ -215,10 +219,11 @@ def _mask(network, cube, brain, brain_cube, spheres, spheres_image, seed, device
     logits[window] = mask_logits(network, _to_device(torch.from_numpy(shown)[None], device))[0, 0].cpu().numpy()
     # Far from the sphere's edge the network's opinion is not asked: what remains there is only residual noise.
     field = np.where(distance > 2.2 * radius + 2, SURE, -np.clip(logits, -SURE, SURE)).astype(np.float32)
-    field += 0.05 * (distance / radius).astype(np.float32)
+    field = ndimage.gaussian_filter(field, FIELD_SOFTNESS_VOXELS) + 0.05 * (distance / radius).astype(np.float32)
     allowed = brain_cube if brain_cube.any() else distance <= radius
     voxels = spheres.volume_mm3 / cube.voxel_volume_mm3
-    return centred_field(field, allowed, voxels, cube.to_index(center), fill=2 * SURE)
+    fingers = FINGER_RADII * radius
+    return centred_field(field, allowed, voxels, cube.to_index(center), fill=2 * SURE, fingers=fingers)
 
 
 def _map(network, cube, mask, spheres, spheres_image, seed, device) -> np.ndarray:

@@ -35,8 +35,8 @@ class Structure:
 
 
 STRUCTURES = {
-    "solid": Structure("solid", (0.5, 0.75, 1.0), 0.35, 1.05, 1.70),
-    "ring": Structure("ring", (1.0, 0.75, 0.5), 0.20, 0.60, 1.50),
+    "solid": Structure("solid", (0.5, 0.75, 1.0), 0.50, 1.25, 1.70),
+    "ring": Structure("ring", (1.0, 0.75, 0.5), 0.30, 0.60, 1.50),
     "heterogeneous": Structure("heterogeneous", (0.5, 0.75, 1.0), 0.85, 0.75, 1.65),
 }
 

@@ -26,7 +26,7 @@ class BrainPreset:
     coarse_share: float = 0.4
 
 
-PRESETS = {"default": BrainPreset(steps=5300), "smoke": BrainPreset(steps=60)}
+PRESETS = {"default": BrainPreset(steps=6400), "smoke": BrainPreset(steps=60)}
 
 
 class BrainTask:

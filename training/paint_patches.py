@@ -14,6 +14,7 @@ from .records import LesionRecords
 
 PATCH = 64
 WIDEST_LESION = 50
+LARGEST_SCALE = 1.2
 
 
 @dataclass
@@ -41,13 +42,13 @@ class PatchSource:
     def __len__(self) -> int:
         return len(self.image)
 
-    def draw(self, chance: Chance, count: int, native_share: float = 0.6) -> Patches:
+    def draw(self, chance: Chance, count: int, native_share: float = 0.6, smallest_scale: float = 0.85) -> Patches:
         """Random lesions, shifted, turned and scaled. Most stay on their own pixel grid (quarter turns, whole-pixel
         shifts): interpolation takes noise away, and a painter shown only smooth patches learns to paint smoothly."""
         rows = torch.from_numpy(chance.numpy.choice(len(self), count, p=self.weight))
         width = self.width[rows]
         native = (chance.uniform(0, 1, count) < native_share) & (width <= WIDEST_LESION)
-        scale = torch.minimum(chance.uniform(0.85, 1.2, count), WIDEST_LESION / width)
+        scale = torch.minimum(chance.uniform(smallest_scale, LARGEST_SCALE, count), WIDEST_LESION / width)
         angle = chance.uniform(0, 2 * np.pi, count)
         quarter = torch.randint(4, (count,), generator=chance.torch) * (np.pi / 2)
         scale, angle = torch.where(native, 1.0, scale), torch.where(native, quarter, angle)

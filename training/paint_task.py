@@ -49,6 +49,10 @@ class PaintPreset:
     feature_matching: float = 1.0
     warm_up: float = 0.06
     native_share: float = 0.6
+    # Small metastases are rare in the 2D set: for the last part of a run larger ones are shrunk to stand in for them.
+    small_lesions_from: float = 0.682
+    native_share_then: float = 0.45
+    smallest_scale_then: float = 0.3
     contrast_spread: float = 0.5
     jitter_pixels: float = 1.0
     elsewhere_share: float = 0.35
@@ -94,7 +98,7 @@ class PaintTask:
         self._set_rates(progress)
         for judge in (self.texture, self.perceptual):
             judge.to(fabric.device)
-        batch = self._paint_batch(chance, fabric.device)
+        batch = self._paint_batch(chance, fabric.device, progress)
         losses: dict[str, float] = {}
         real_features = None
         if progress >= self.preset.warm_up:
@@ -117,9 +121,15 @@ class PaintTask:
         fabric.clip_gradients(self.networks[name], self.optimizers[name], max_norm=5.0)
         self.optimizers[name].step()
 
-    def _paint_batch(self, chance: Chance, device: torch.device) -> Painting:
+    def _draw(self, chance: Chance, progress: float) -> Patches:
         preset = self.preset
-        patches = self.patches.draw(chance, preset.batch, preset.native_share)
+        if progress < preset.small_lesions_from:
+            return self.patches.draw(chance, preset.batch, preset.native_share)
+        return self.patches.draw(chance, preset.batch, preset.native_share_then, preset.smallest_scale_then)
+
+    def _paint_batch(self, chance: Chance, device: torch.device, progress: float) -> Painting:
+        preset = self.preset
+        patches = self._draw(chance, progress)
         patches = remapped(patches, chance, preset.contrast_spread)
         hole = holes_to_paint(patches.mask, chance, preset.elsewhere_share)
         mask, level = jittered(patches.mask, patches.level, chance, preset.jitter_pixels)
