@@ -13,9 +13,10 @@ import numpy as np
 
 from TumorSynthLib import provenance
 from TumorSynthLib.bundle import Bundle
-from TumorSynthLib.composition import LesionFacts
 from TumorSynthLib.host import HostBrain
+from TumorSynthLib.labelling import LesionFacts
 from TumorSynthLib.parameters import Appearance
+from TumorSynthLib.spheres import STRUCTURES
 from TumorSynthLib.synthesis import SynthesizedCase
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,6 +84,9 @@ def facts_of_lesion() -> LesionFacts:
         radii_mm=(14.1, 10.0, 5.3),
         values=(1.0, 0.75, 0.5),
         structure="ring",
+        heterogeneity=STRUCTURES["ring"].heterogeneity,
+        darkest=STRUCTURES["ring"].darkest,
+        brightest=STRUCTURES["ring"].brightest,
         seed=7,
         appearance=asdict(Appearance(contrast=1.1, oedema=0.1)),
         cube_voxel_mm=1.0,
@@ -94,6 +98,7 @@ def facts_of_lesion() -> LesionFacts:
         class_fractions=(0.4, 0.4, 0.2),
         share_in_brain=1.0,
         voxels_hidden_by_later=0,
+        notes=("the host leaves little room above white matter",),
     )
 
 
@@ -113,8 +118,8 @@ def case_by_hand(host: HostBrain | None = None, seed: int = 0) -> SynthesizedCas
         host=host,
         bundle=bundle_by_hand(),
         lesions=(facts_of_lesion(),),
-        brain_mask=brain_of(host),
         brain_method="network",
+        brain_checksum=provenance.mask_checksum(brain_of(host)),
         device="cpu",
         precision="float32",
         seconds=1.25,

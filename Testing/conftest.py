@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cases import Answer, brain_host, brain_of
-from TumorSynthLib import cli
+from TumorSynthLib import LesionSynthesizer, cli
 from TumorSynthLib.host import HostBrain
 
 
@@ -40,3 +40,9 @@ def here(capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
         return Answer(end.value.code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def synthesizer() -> LesionSynthesizer:
+    """The engine with the shipped default weights."""
+    return LesionSynthesizer.from_bundle("default", device="cpu")

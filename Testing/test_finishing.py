@@ -34,22 +34,29 @@ def test_smoothing_keeps_the_noise_of_the_scan():
 
 
 @given(st.floats(0, 3))
-def test_contrast_scales_the_difference_from_white_matter_in_the_lesion_only(gain):
-    painted = np.array([0.6, 1.0, 1.5], np.float32)
-    inside = np.array([1.0, 1.0, 0.0], np.float32)
-    made = blending.with_contrast(painted, inside, gain)
-    assert made == pytest.approx([1 - 0.4 * gain, 1.0, 1.5], abs=1e-5)
+def test_contrast_scales_the_difference_from_white_matter(gain):
+    made = blending.with_contrast(np.array([0.6, 1.0, 1.5], np.float32), gain)
+    assert made == pytest.approx([1 - 0.4 * gain, 1.0, 1 + 0.5 * gain], abs=1e-5)
 
 
-@pytest.mark.parametrize("width", [0.0, 1.0, 4.0])
-def test_the_blend_is_whole_in_the_lesion_and_ends_at_its_width(width):
-    grid = cubic(40, 1.0)
-    mask = ball(grid, 8)
+def test_bright_values_stay_below_what_the_host_can_store_and_dark_ones_stay():
+    values = np.array([0.5, 1.0, 1.4, 1.8])
+    assert np.array_equal(blending.within_ceiling(values, 1.8, np.inf), values)
+    made = blending.within_ceiling(values, 1.8, 1.5)
+    assert made[:2] == pytest.approx(values[:2]) and made[3] == pytest.approx(1.5 * blending.HEADROOM)
+    assert (np.diff(made) > 0).all()
+    assert blending.within_ceiling(values, 1.8, 0.9).max() == 1.0
+
+
+@pytest.mark.parametrize("width", [0.0, 1.0, 2.0, 5.0])
+def test_the_seam_has_its_middle_on_the_masks_surface_and_its_width(width):
+    mask = ball(cubic(44, 1.0), 9)
     share = blending.soft_mask(mask, 1.0, width)
-    away = ndimage.distance_transform_edt(~mask)
-    assert (share[mask] == 1).all()
-    assert (share[away > width + 1.5] == 0).all()
-    assert ((share >= 0) & (share <= 1)).all()
+    away, deep = ndimage.distance_transform_edt(~mask), ndimage.distance_transform_edt(mask)
+    assert (share[mask] > 0.5).all() and (share[~mask] < 0.5).all()
+    assert (share[away > width / 2 + 0.6] == 0).all()
+    assert (share[deep > width / 2 + 0.6] == 1).all()
+    assert share.sum() == pytest.approx(mask.sum(), rel=0.02 + 0.01 * width)
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.05, 0.2])
@@ -102,7 +109,7 @@ def test_displacing_keeps_noise_and_leaves_still_voxels_alone():
     values = (1 + 0.05 * rng.standard_normal((40, 40, 40))).astype(np.float32)
     shift = np.zeros((3, 40, 40, 40), np.float32)
     shift[0, 20:] = 0.5
-    moved = mass_effect.displaced(values, shift, 0.05, seed=1)
+    moved = mass_effect.displaced(values, shift, 0.05, np.random.default_rng(1))
     assert np.array_equal(moved[:20], values[:20])
     assert moved[22:38].std() == pytest.approx(0.05, rel=0.1)
 

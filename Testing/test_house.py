@@ -14,7 +14,7 @@ FLOORS = (
     {"errors", "grid", "parameters", "random_fields", "itk_files", "volume_files", "cube", "spheres", "host", "sample"},
     {"blending", "mass_effect", "oedema", "calibration", "networks"},
     {"bundle", "brain_mask", "painting"},
-    {"composition", "provenance", "case_files", "synthesis", "pictures"},
+    {"labelling", "composition", "provenance", "case_files", "synthesis", "pictures"},
 )
 HEAVY = {"torch", "monai", "SimpleITK", "matplotlib", "rich"}
 

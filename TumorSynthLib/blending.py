@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-# The painter filled this far beyond the mask; a blend that reached further would fade into what it never saw.
-SOLID_MARGIN_VOXELS = 0.5
+# Of what a host's data type can store above white matter, lesions use this much; the rest is for their noise.
+HEADROOM = 0.92
 # Detail of the host finer than a cube's voxel stays inside a lesion as far as it may be noise, not anatomy.
 NOISE_REACH = 2.5
 
@@ -21,22 +21,28 @@ def smoothed(painted: np.ndarray, sigma_voxels: float, noise: float, seed: int) 
     return soft + grain - ndimage.gaussian_filter(grain, sigma_voxels)
 
 
-def with_contrast(painted: np.ndarray, inside: np.ndarray, gain: float) -> np.ndarray:
-    """The lesion's difference from white matter (1) times `gain`, where `inside` (0..1) says lesion."""
-    if gain == 1:
-        return painted
-    return painted + (gain - 1) * (painted - 1) * inside
+def with_contrast(painted: np.ndarray, gain: float) -> np.ndarray:
+    """The lesion's difference from white matter (1) times `gain`."""
+    return painted if gain == 1 else 1 + gain * (painted - 1)
+
+
+def within_ceiling(values: np.ndarray, brightest: float, ceiling: float) -> np.ndarray:
+    """Values above white matter (1) compressed so that `brightest` stays below what the host can store."""
+    top = max(HEADROOM * ceiling, 1.0)
+    if brightest <= top:
+        return values
+    return np.where(values > 1, 1 + (values - 1) * (top - 1) / (brightest - 1), values)
 
 
 def soft_mask(mask: np.ndarray, voxel_mm: float, width_mm: float) -> np.ndarray:
-    """1 in the lesion and half a voxel around it, falling smoothly to 0 over the blend's width."""
-    reach = int(np.ceil(SOLID_MARGIN_VOXELS + width_mm / voxel_mm)) + 2
-    box = tuple(
-        slice(max(s.start - reach, 0), s.stop + reach) for s in ndimage.find_objects(mask.astype(np.uint8))[0]
-    )
-    outside_mm = ndimage.distance_transform_edt(~mask[box]) * voxel_mm
-    share = 1 - (outside_mm - (0.5 + SOLID_MARGIN_VOXELS) * voxel_mm) / max(width_mm, 1e-3)
-    share = np.clip(share, 0, 1)
+    """From 1 in the lesion to 0 outside, over a seam of `width_mm` whose middle is the mask's surface."""
+    reach = int(np.ceil(width_mm / 2 / voxel_mm)) + 2
+    box = tuple(slice(max(s.start - reach, 0), s.stop + reach) for s in ndimage.find_objects(mask.astype(np.uint8))[0])
+    inside = np.pad(mask[box], 1)
+    outwards = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
+    # Both distances reach to the middle of the nearest voxel of the other kind: the surface lies half a voxel nearer.
+    outwards = (outwards - 0.5 * np.sign(outwards))[(slice(1, -1),) * 3] * voxel_mm
+    share = np.clip(0.5 - outwards / max(width_mm, 1e-3), 0, 1)
     out = np.zeros(mask.shape, np.float32)
     out[box] = share * share * (3 - 2 * share)
     return out

@@ -32,10 +32,17 @@ def threshold_to_volume(field: np.ndarray, allowed: np.ndarray, voxels: float) -
 
 
 def centred_field(
-    field: np.ndarray, allowed: np.ndarray, voxels: float, center: np.ndarray, fill: float, fingers: float = 0.0
+    field: np.ndarray,
+    allowed: np.ndarray,
+    voxels: float,
+    center: np.ndarray,
+    fill: float,
+    fingers: float = 0.0,
+    limit: float = np.inf,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The field moved so that the part of the asked volume has its centre of mass at `center`; that part. Cavities of
-    that part, and fingers of tissue reaching into it no wider than twice `fingers`, become lesion."""
+    that part, and fingers of tissue reaching into it no wider than twice `fingers`, become lesion. It is moved by no
+    more than `limit` voxels."""
     field = without_fingers(field, threshold_to_volume(field, allowed, voxels), fingers)
     best, least = (field, np.zeros(field.shape, bool)), np.inf
     moved, shifted = np.zeros(3), field
@@ -48,6 +55,8 @@ def centred_field(
         if distance < 0.1:
             break
         moved = moved + off
+        if np.linalg.norm(moved) > limit:
+            break
         shifted = ndimage.shift(field, moved, order=1, mode="constant", cval=fill)
     return best
 

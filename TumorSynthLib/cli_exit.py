@@ -28,6 +28,7 @@ _RESOURCE_ERRNOS = (
     errno.EPERM,
     errno.ENOMEM,
 )
+_PATH_ERRNOS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 _OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 _OUT_OF_MEMORY = (
     "not enough memory for this; fewer or smaller lesions or a smaller host would fit,"
@@ -86,9 +87,12 @@ def _message_of(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
         return _OUT_OF_MEMORY
-    if isinstance(error, OSError) and error.errno in _RESOURCE_ERRNOS:
+    if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}; free some space or choose a writable folder"
+        if error.errno in _RESOURCE_ERRNOS:
+            return f"{place}{error.strerror}; free some space or choose a writable folder"
+        if error.errno in _PATH_ERRNOS:
+            return f"{place}{error.strerror}; give another path"
     return None
 
 
@@ -103,11 +107,14 @@ def _is_torch_out_of_memory(error: Exception) -> bool:
 @contextmanager
 def _signals_raise() -> Iterator[None]:
     """Lets signals unwind the program, so that drafts are removed; the first one silences those that follow."""
+    stopped = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for other in handled:
-            signal.signal(other, signal.SIG_IGN)
-        raise KeyboardInterrupt if number == signal.SIGINT else Stopped(number)
+        # Not SIG_IGN yet: Python complains, on standard error, of a signal that is on its way while that is set.
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            raise KeyboardInterrupt if number == signal.SIGINT else Stopped(number)
 
     names = ("SIGINT", "SIGTERM") if os.name == "nt" else ("SIGINT", "SIGTERM", "SIGHUP")
     handled = [getattr(signal, each) for each in names]
@@ -118,4 +125,5 @@ def _signals_raise() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # Once stopped, the process is about to end, and a late second signal must not spoil how.
+            signal.signal(number, signal.SIG_IGN if stopped else handler)

@@ -85,7 +85,7 @@ Device = Annotated[
 Precision = Annotated[
     str, _option("--precision", metavar="auto|float32|bfloat16", text=_PRECISION_TEXT, panel=_MACHINE, default=True)
 ]
-Threads = Annotated[int | None, _option("--threads", metavar="N", text=_THREADS_TEXT, panel=_MACHINE, min=1)]
+Threads = Annotated[int | None, _option("--threads", metavar="N", text=_THREADS_TEXT, panel=_MACHINE)]
 
 From = Annotated[Path | None, _option("--from", metavar="PROVENANCE.json", text=_FROM_TEXT, panel=_AGAIN)]
 MovedHost = Annotated[Path | None, _option("--host", metavar="FILE", text=_MOVED_TEXT, panel=_AGAIN)]

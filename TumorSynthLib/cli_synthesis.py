@@ -6,6 +6,7 @@ Cheap checks come first: nobody should wait for networks to load to hear of a mi
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +27,10 @@ from .replay import Recipe
 from .synthesis import DEVICES, PRECISIONS, LesionSynthesizer, SynthesizedCase
 from .volume_files import NIFTI_SUFFIXES, suffix_of
 
+# A case made with more threads than there are cores here is made again with as many, as numbers may be rounded by
+# their count; but beyond some number OpenMP ends the process where nothing can catch it.
+MOST_THREADS_PER_MACHINE = 64
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -41,6 +46,9 @@ class Machine:
         for option, value, known in (("device", self.device, DEVICES), ("precision", self.precision, PRECISIONS)):
             if value not in known:
                 raise InputError(f"--{option} '{value}' is unknown: choose one of {', '.join(known)}")
+        cores = os.cpu_count() or 1
+        if self.threads is not None and not 1 <= self.threads <= cores:
+            raise InputError(f"--threads {self.threads} is out of range: 1 to {cores}, the cores of this machine")
         Bundle.find(self.bundle)
 
     def with_bundle(self, name: str) -> Machine:
@@ -167,7 +175,7 @@ def _synthesizer_like(recipe: Recipe, machine: Machine) -> LesionSynthesizer:
         machine,
         device=recipe.device if machine.device == "auto" else machine.device,
         precision=recipe.precision if machine.precision == "auto" else machine.precision,
-        threads=machine.threads or recipe.threads,
+        threads=machine.threads or min(recipe.threads, max(os.cpu_count() or 1, MOST_THREADS_PER_MACHINE)),
     )
     try:
         return asked.synthesizer()
@@ -192,6 +200,10 @@ def _warn(recipe: Recipe, here: dict[str, Any], identical: bool | None) -> None:
 
 def _announce(files: CaseFiles, seconds: float, target: Target, more: dict[str, Any]) -> None:
     record = files.provenance
+    for number, lesion in enumerate(record["lesions"], 1):
+        which = f"lesion {number}: " if len(record["lesions"]) > 1 else ""
+        for note in lesion["notes"]:
+            print(f"note: {which}{note}", file=sys.stderr)
     if target.as_json:
         facts = {
             "synthetic": True,

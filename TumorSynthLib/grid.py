@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import ndimage
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,17 @@ class Grid:
         reach = half_mm / self.voxel_mm
         low = np.clip(np.floor(center - reach), 0, self.shape).astype(int)
         high = np.clip(np.ceil(center + reach) + 1, 0, self.shape).astype(int)
+        return tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
+
+    def box_covering(self, other: Grid, where: np.ndarray) -> tuple[slice, slice, slice]:
+        """The slices that hold every voxel touched by the voxels of another lattice that `where` marks."""
+        marked = [np.flatnonzero(where.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+        if not marked[0].size:
+            return (slice(0, 0),) * 3
+        ends = [(m[0] - 1.0, m[-1] + 1.0) for m in marked]
+        corners = self.to_index(other.to_ras(np.array(list(itertools.product(*ends)))))
+        low = np.clip(np.floor(corners.min(0)), 0, self.shape).astype(int)
+        high = np.clip(np.ceil(corners.max(0)) + 1, 0, self.shape).astype(int)
         return tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
 
     def part(self, box: tuple[slice, slice, slice]) -> Grid:
@@ -78,20 +89,17 @@ def resample(values: np.ndarray, source: Grid, target: Grid, fill: float = 0.0, 
     """Values of `source`'s lattice at `target`'s voxels, by linear interpolation (or `nearest`), as float32.
 
     A target coarser than its source averages the source over the target's voxel, as a scanner does (partial
-    volume), so that nothing thin is lost between thick slices. Axes parallel up to order and sign, the usual case
-    here, are interpolated one after another: three small matrix products. Where the lattices coincide this is exact.
+    volume), so that nothing thin is lost between thick slices. Both lattices must have the same axes, up to order and
+    sign, as every lattice laid along a host's has: axes are then interpolated one after another, by three small matrix
+    products. Where the lattices coincide this is exact.
     """
     matrix = source._inverse[:3, :3] @ target.affine[:3, :3]
     offset = source.to_index(target.affine[:3, 3])
     values = np.asarray(values, np.float32)
     from_axis = np.abs(matrix).argmax(axis=0)
     step = matrix[from_axis, np.arange(3)]
-    is_separable = len(set(from_axis)) == 3 and np.abs(matrix).sum() - np.abs(step).sum() < 1e-4
-    if not is_separable:
-        order = 0 if nearest else 1
-        return ndimage.affine_transform(
-            values, matrix, offset, output_shape=target.shape, order=order, mode="constant", cval=fill
-        )
+    if len(set(from_axis)) < 3 or np.abs(matrix).sum() - np.abs(step).sum() > 1e-4 * np.abs(step).sum():
+        raise ValueError("lattices to resample between must have parallel axes")
     values = np.transpose(values, from_axis)
     weights = [
         _interpolation(offset[source_axis], step[axis], target.shape[axis], values.shape[axis], nearest)

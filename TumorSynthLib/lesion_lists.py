@@ -75,11 +75,13 @@ def parse_numbers(text: str, option: str, example: str) -> tuple[float, ...]:
 def _read_list(path: Path) -> list[Any]:
     example = '[{"center": [10, -20, 30], "radii": [14, 10, 5]}]'
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_twins)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; give a JSON list of lesions") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a JSON list of lesions") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a JSON file ({error}); write for example {example}") from error
     if not isinstance(entries, list) or not entries:
@@ -89,12 +91,25 @@ def _read_list(path: Path) -> list[Any]:
     return entries
 
 
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, of whose equal keys Python would silently take the last."""
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twin = next(key for key in entry if keys.count(key) > 1)
+        raise InputError(f"'{twin}' is given twice in one lesion: give it once")
+    return entry
+
+
 def _check_entry(entry: object, where: str) -> None:
     if not isinstance(entry, dict):
         raise InputError(f'{where}not an object; write for example {{"center": [10, -20, 30], "radii": [14, 10, 5]}}')
     # As an option may be written: blend_width and blend-width mean the same.
     for key in [key for key in entry if "_" in key]:
-        entry[key.replace("_", "-")] = entry.pop(key)
+        same = key.replace("_", "-")
+        if same in entry:
+            raise InputError(f"{where}'{same}' and '{key}' are the same: give one of them")
+        entry[same] = entry.pop(key)
     unknown = [key for key in entry if key not in KEYS]
     if unknown:
         raise InputError(f"{where}'{unknown[0]}' is unknown; known are {', '.join(KEYS)}")

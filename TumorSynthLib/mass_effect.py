@@ -63,15 +63,18 @@ def weakened_to_diffeomorphic(field: np.ndarray, voxel_mm: np.ndarray) -> np.nda
 
 def jacobian(field: np.ndarray, voxel_mm: np.ndarray) -> np.ndarray:
     """Local volume change of x -> x + field(x)."""
-    gradient = np.stack(
-        [[np.gradient(f, s, axis=axis) for axis, s in enumerate(voxel_mm)] for f in field]
-    )  # (component, axis, ...)
-    gradient = np.moveaxis(gradient, (0, 1), (-2, -1)) + np.eye(3)
-    return np.linalg.det(gradient)
+    rows = [[np.gradient(f, s, axis=axis) for axis, s in enumerate(voxel_mm)] for f in field]
+    for k in range(3):
+        rows[k][k] = rows[k][k] + 1
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
-def displaced(values: np.ndarray, shift_voxels: np.ndarray, noise: float, seed: int) -> np.ndarray:
-    """Values fetched from where the shift (3, ...) points, by linear interpolation.
+def displaced(
+    values: np.ndarray, shift_voxels: np.ndarray, noise: float, rng: np.random.Generator, start: int = 0
+) -> np.ndarray:
+    """For each voxel of a slab of `values`, beginning at `start` along the first axis: the value fetched from where the
+    shift (3, slab) points, by linear interpolation.
 
     Interpolation averages neighbours and so takes noise away; as much as it took is put back, or the displaced zone
     would show as a halo of smoothness.
@@ -79,16 +82,18 @@ def displaced(values: np.ndarray, shift_voxels: np.ndarray, noise: float, seed: 
     import torch
     import torch.nn.functional as F
 
-    shape = values.shape
+    shape = shift_voxels.shape[1:]
     places = torch.from_numpy(shift_voxels).clone()
+    places[0] += start
     for axis, count in enumerate(shape):
         places[axis] += torch.arange(count, dtype=torch.float32).view([-1 if k == axis else 1 for k in range(3)])
-    size = torch.tensor([max(n - 1, 1) for n in shape], dtype=torch.float32).view(3, 1, 1, 1)
+    size = torch.tensor([max(n - 1, 1) for n in values.shape], dtype=torch.float32).view(3, 1, 1, 1)
     grid = (places * (2 / size) - 1).flip(0).permute(1, 2, 3, 0)[None]
-    still = torch.from_numpy(np.ascontiguousarray(values))
-    fetched = F.grid_sample(still[None, None], grid, padding_mode="border", align_corners=True)[0, 0]
+    source = torch.from_numpy(values)[None, None]
+    fetched = F.grid_sample(source, grid, padding_mode="border", align_corners=True)[0, 0]
     share = places.frac_().abs_()
     kept = (1 - 2 * share * (1 - share)).prod(0)
-    grain = np.random.default_rng([seed, 5]).standard_normal(shape, dtype=np.float32)
+    grain = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
     moves = torch.from_numpy(shift_voxels).abs().amax(0) > LEAST_SHIFT_VOXELS
-    return torch.where(moves, fetched + noise * (1 - kept).sqrt() * torch.from_numpy(grain), still).numpy()
+    still = source[0, 0, start : start + shape[0]]
+    return torch.where(moves, fetched + noise * (1 - kept).sqrt() * grain, still).numpy()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from .blending import noise_level
+from .blending import noise_level, within_ceiling
 from .calibration import centred_field, split_by_shares, spread_outwards
 from .cube import brain_prior, cube_around, window_for_mask, window_for_radius
 from .errors import InputError
-from .grid import Grid, resample
+from .grid import Grid, canonical_axes, resample
 from .host import HostBrain
 from .networks import map_input, mask_input, mask_logits, paint
 from .random_fields import outline_field, smooth_field
@@ -38,9 +38,11 @@ LEVEL_SOFTNESS_VOXELS = 0.7
 SURE = 6.0
 # White matter lies in the upper middle of all brain voxels, on T1 with or without contrast agent.
 WHITE_MATTER_PERCENTILE = 65
-HEADROOM = 0.92
 NOISE_VOXELS = 20
 LEAST_SHARE_IN_BRAIN = 0.5
+ROOM_STEPS = 12
+# Near the brain's border a lesion may drift inwards: forcing its centre back would squeeze it flat along the border.
+FARTHEST_RECENTRING_RADII = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +76,18 @@ class Brain:
         return bool((index >= 0).all() and (index < self.mask.shape).all() and self.mask[tuple(index)])
 
     def nearest_inside(self, point_ras: np.ndarray) -> tuple[np.ndarray, float]:
-        points = self.grid.to_ras(np.argwhere(self.mask))
-        distance = np.linalg.norm(points - point_ras, axis=1)
-        nearest = int(distance.argmin())
-        return points[nearest], float(distance[nearest])
+        squared = np.where(self.mask, self.grid.squared_distance_mm2(point_ras), np.inf)
+        nearest = np.unravel_index(int(squared.argmin()), squared.shape)
+        return self.grid.to_ras(np.array(nearest)), float(np.sqrt(squared[nearest]))
 
 
 @dataclass(frozen=True, eq=False)
 class PaintedLesion:
     """What the networks made of one request, in its cube. Finishing it needs none of them again.
 
-    Intensities are relative to `white_matter`, the level of white matter nearby on the host's 0..1 scale; `noise` is
-    the scan's noise there on the same scale.
+    `painted` is relative to `white_matter`, the level of white matter nearby on the host's 0..1 scale, and continued
+    beyond the mask, so that any surroundings can be blended in there; `noise` is the scan's noise on the 0..1 scale.
+    `ceiling` is the brightest value that the host can store, relative to white matter.
     """
 
     spheres: ConcentricSpheres
@@ -93,6 +95,7 @@ class PaintedLesion:
     cube: Grid
     white_matter: float
     noise: float
+    ceiling: float
     field: np.ndarray
     mask: np.ndarray
     score: np.ndarray
@@ -107,7 +110,6 @@ def generate(
     seed: int,
     device: torch.device,
 ) -> PaintedLesion:
-    check_place(host, brain, spheres)
     center = np.array(spheres.center_ras)
     cube = cube_around(host.grid, center, spheres.outer_radius_mm)
     box = host.grid.box(cube.to_ras(np.full(3, cube.shape[0] / 2)), cube.shape[0] * cube.voxel_mm[0] / 2 + 8)
@@ -124,7 +126,7 @@ def generate(
     level = _level(mask, score, spheres, ceiling)
     painted = _paint(networks["paint"], host_cube, mask, level, seed, device)
     noise = local_noise(host, brain, center)
-    return PaintedLesion(spheres, seed, cube, white_matter, noise, field, mask, score, painted)
+    return PaintedLesion(spheres, seed, cube, white_matter, noise, ceiling, field, mask, score, painted)
 
 
 def check_place(host: HostBrain, brain: Brain, spheres: ConcentricSpheres) -> None:
@@ -154,21 +156,26 @@ def _nearest(brain: Brain, center: np.ndarray) -> str:
 
 
 def _room(brain: Brain, spheres: ConcentricSpheres) -> tuple[float, float]:
-    """Share of the outermost sphere inside the brain, and the largest radius here with enough of it inside."""
+    """Share of the outermost sphere inside the brain, and the largest radius here with enough of it inside.
+
+    Counted on a fine lattice of its own: thick slices have too few voxels of theirs in a small sphere.
+    """
     center, radius = np.array(spheres.center_ras), spheres.outer_radius_mm
-    box = brain.grid.box(center, radius + float(brain.grid.voxel_mm.max()))
-    distance = np.sqrt(brain.grid.part(box).squared_distance_mm2(center)).ravel()
-    inside = brain.mask[box].ravel()
-    order = np.argsort(distance, kind="stable")
-    reached = distance[order]
-    # Voxels beyond the volume's edge are missing from the box, so shares are taken of the sphere's own volume.
-    held = np.cumsum(inside[order]) * brain.grid.voxel_volume_mm3
-    sphere = 4 / 3 * np.pi * np.maximum(reached, 1e-3) ** 3
-    if not (reached <= radius).any():
-        return 1.0, radius
-    share = float(held[reached <= radius][-1] / spheres.volume_mm3)
-    fits = reached[(held / sphere >= LEAST_SHARE_IN_BRAIN) & (reached <= radius)]
-    return share, float(fits.max()) if fits.size else 0.0
+    affine = np.eye(4)
+    affine[:3, :3] = canonical_axes(brain.grid.affine) * radius / ROOM_STEPS
+    affine[:3, 3] = center - affine[:3, :3] @ np.full(3, ROOM_STEPS)
+    lattice = Grid(affine, (2 * ROOM_STEPS + 1,) * 3)
+    box = brain.grid.box(center, radius + 2 * float(brain.grid.voxel_mm.max()))
+    inside = _nearest_values(brain.mask[box], brain.grid.part(box), lattice)
+    distance = np.sqrt(lattice.squared_distance_mm2(center))
+    radii = np.linspace(radius / ROOM_STEPS, radius, 4 * ROOM_STEPS)
+    shares = np.array([inside[distance <= r].mean() for r in radii])
+    fits = radii[shares >= LEAST_SHARE_IN_BRAIN]
+    return float(shares[-1]), float(fits.max()) if fits.size else 0.0
+
+
+def _nearest_values(mask: np.ndarray, grid: Grid, lattice: Grid) -> np.ndarray:
+    return resample(mask, grid, lattice, nearest=True) > 0.5
 
 
 def white_matter_level(host_cube: np.ndarray, brain_cube: np.ndarray, cube: Grid, spheres: ConcentricSpheres) -> float:
@@ -223,7 +230,10 @@ def _mask(network, cube, brain, brain_cube, spheres, spheres_image, seed, device
     allowed = brain_cube if brain_cube.any() else distance <= radius
     voxels = spheres.volume_mm3 / cube.voxel_volume_mm3
     fingers = FINGER_RADII * radius
-    return centred_field(field, allowed, voxels, cube.to_index(center), fill=2 * SURE, fingers=fingers)
+    limit = max(FARTHEST_RECENTRING_RADII * radius, 1.0)
+    return centred_field(
+        field, allowed, voxels, cube.to_index(center), fill=2 * SURE, fingers=fingers, limit=limit
+    )
 
 
 def _map(network, cube, mask, spheres, spheres_image, seed, device) -> np.ndarray:
@@ -260,11 +270,8 @@ def _level(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres, ceil
     weight = ndimage.gaussian_filter(inside.astype(np.float32), LEVEL_SOFTNESS_VOXELS)
     soft = ndimage.gaussian_filter(np.where(inside, level, 0), LEVEL_SOFTNESS_VOXELS) / np.maximum(weight, 1e-3)
     level = np.where(weight > 1e-3, soft, 1)
-    brightest = float(structure.level_of(max(structure.values)))
-    if brightest > HEADROOM * ceiling > 1:
-        level = np.where(level > 1, 1 + (level - 1) * (HEADROOM * ceiling - 1) / (brightest - 1), level)
     out = np.ones(mask.shape, np.float32)
-    out[window] = np.maximum(level, 0)
+    out[window] = within_ceiling(np.maximum(level, 0), float(structure.level_of(max(structure.values))), ceiling)
     return out
 
 
@@ -285,8 +292,9 @@ def _paint(network, host_cube, mask, level, seed, device) -> np.ndarray:
         _to_device(torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1), np.float32))[:, None], device)
         for v in (host_cube[box], hole[box], level[box], soft, noise)
     ]
-    out = host_cube.copy()
-    out[box] = paint(network, *stack)[:, 0].cpu().numpy().transpose(1, 2, 0)
+    out = np.ones(mask.shape, np.float32)
+    painted = paint(network, *stack)[:, 0].cpu().numpy().transpose(1, 2, 0)
+    out[box] = spread_outwards(painted, mask[box], 1.0)
     return out
 
 

@@ -32,9 +32,9 @@ class Appearance:
     contrast: float = _set(
         1.0, 0.0, 3.0, "x", "gain of the lesion's contrast to white matter: above 1 stands out more, below 1 less"
     )
-    blend_width_mm: float = _set(1.0, 0.0, 5.0, "mm", "width of the soft edge between lesion and brain")
+    blend_width_mm: float = _set(2.0, 0.0, 6.0, "mm", "width of the soft edge between lesion and brain")
     mass_effect: float = _set(
-        0.3, 0.0, 1.0, "", "share of its own volume by which the lesion pushes the brain aside; 0 replaces tissue only"
+        0.3, 0.0, 1.0, "", "how far the lesion pushes the brain aside: 1 by about half its own volume, 0 not at all"
     )
     oedema: float = _set(0.3, 0.0, 1.0, "", "how dark the swollen white matter around the lesion is; 0 for none")
     oedema_extent: float = _set(

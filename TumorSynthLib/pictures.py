@@ -30,7 +30,7 @@ def plane(volume: np.ndarray, name: str, index: int | None = None) -> np.ndarray
     """One slice of a lattice ordered R, A, S: nose up or left, the patient's right on the left."""
     axis = _ACROSS[name]
     cut = volume.take(volume.shape[axis] // 2 if index is None else index, axis)
-    return cut[::-1, ::-1].T if axis else cut[::-1, ::-1].T
+    return cut[::-1, ::-1].T
 
 
 def views(values: np.ndarray, host: Grid, around: Grid, nearest: bool = False) -> dict[str, np.ndarray]:

@@ -37,21 +37,22 @@ def describe(
     host: HostBrain,
     bundle: Bundle,
     lesions: Sequence[Any],
-    brain_mask: np.ndarray,
     brain_method: str,
+    brain_checksum: str,
     device: object,
     precision: str,
     seconds: float,
 ) -> dict[str, Any]:
     """The record of one case, as plain numbers and words. `lesions` are the dataclasses of what was asked and got.
 
-    The checksums of the results ("outputs") join it when the case is written: see case_files.py.
+    The brain's checksum (see `mask_checksum`) comes from outside, where it is computed once a host: a warm lesion
+    should not wait for it. The checksums of the results ("outputs") join when the case is written: see case_files.py.
     """
     return {
         "synthetic": True,
         "tool": {"name": TOOL, "version": __version__, "commit": code_commit(), "code": code_checksum()},
         "host": _describe_host(host),
-        "brain_mask": {"method": brain_method, "file": None, "checksum": mask_checksum(brain_mask)},
+        "brain_mask": {"method": brain_method, "file": None, "checksum": brain_checksum},
         "lesions": [plain(lesion) for lesion in lesions],
         "bundle": describe_bundle(bundle),
         "device": str(device),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,15 @@ from . import provenance
 from .errors import InputError
 from .lesion_lists import LesionPlan
 from .parameters import Appearance, check_seed
-from .spheres import STRUCTURES, ConcentricSpheres
+from .spheres import STRUCTURES, ConcentricSpheres, Structure
 
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .host import HostBrain
 
+MOST_THREADS = 1024
 FREE_VALUES = "free"  # the name that ConcentricSpheres gives to values that follow no named structure
+_AS_WRITTEN = "give the file as TumorSynth wrote it"
 _COMPARED = ("device", "precision", "threads", "processor")
 
 
@@ -41,17 +44,29 @@ class Recipe:
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise InputError(f"{path}: changed or damaged ({error!r}); give the file as TumorSynth wrote it") from None
+            raise InputError(f"{path}: changed or damaged ({error!r}); {_AS_WRITTEN}") from None
         if not plans:
             raise InputError(f"{path}: lists no lesion; give the provenance.json of a case")
         return recipe
 
     def _touch(self) -> None:
-        """Fails here, not half-way, where a part of the record is missing."""
-        for part in ("host", "bundle", "brain_mask"):
-            self.record[part]["checksum"].lower()
-        self.bundle_name.lower(), self.device.lower(), self.precision.lower()
-        self.record["libraries"].items(), self.threads + 0
+        """Fails here, not half-way, where a part of the record is missing or of another kind."""
+        for key in ("host", "bundle", "brain_mask", "libraries"):
+            _expect(isinstance(self.record[key], Mapping), key, self.record[key], "an object")
+        texts = {f"{part}.checksum": self.record[part].get("checksum") for part in ("host", "bundle", "brain_mask")}
+        texts |= {"bundle.name": self.record["bundle"].get("name")}
+        texts |= {key: self.record[key] for key in ("device", "precision")}
+        for key, value in texts.items():
+            _expect(isinstance(value, str) and value != "", key, value, "a text")
+        for part in ("host", "brain_mask"):
+            file = self.record[part].get("file")
+            is_path = isinstance(file, str) and "\0" not in file
+            _expect(file is None or is_path, f"{part}.file", file, "a path, or null")
+        networks = self.record["bundle"].get("networks")
+        _expect(networks is None or isinstance(networks, Mapping), "bundle.networks", networks, "an object")
+        is_count = isinstance(self.threads, int) and not isinstance(self.threads, bool)
+        fits = is_count and 1 <= self.threads <= MOST_THREADS
+        _expect(fits, "threads", self.threads, f"a whole number from 1 to {MOST_THREADS}")
 
     @property
     def host_file(self) -> Path | None:
@@ -132,6 +147,12 @@ class Recipe:
         return recorded == written["outputs"] if recorded else None
 
 
+def _expect(is_right: bool, key: str, value: object, right: str) -> None:
+    if not is_right:
+        shown = "is missing" if value is None else f"{textwrap.shorten(repr(value), 60)} is wrong"
+        raise InputError(f"{key} {shown}: it must be {right}; {_AS_WRITTEN}")
+
+
 def _code(tool: Mapping[str, Any]) -> str:
     return f"{tool.get('version')} (code {str(tool.get('code'))[:8]})"
 
@@ -142,13 +163,27 @@ def _plan(lesion: Mapping[str, Any]) -> LesionPlan:
     if len(appearance) != len(known):
         raise InputError(f"a lesion without {', '.join(sorted(known - set(appearance)))}")
     spheres = ConcentricSpheres(lesion["center_ras"], lesion["radii_mm"], **_structure(lesion))
+    _check_structure(lesion, spheres.resolved_structure)
     return LesionPlan(spheres, "ras", check_seed(lesion["seed"]), Appearance(**appearance))
 
 
 def _structure(lesion: Mapping[str, Any]) -> dict[str, Any]:
     """Values or structure, whichever was chosen: a record carries the values that a structure led to."""
-    if lesion["structure"] in STRUCTURES:
-        return {"structure": lesion["structure"]}
-    if lesion["structure"] != FREE_VALUES:
-        raise InputError(f"structure '{lesion['structure']}' was made in Python; make this case again there")
+    name = lesion["structure"]
+    if name in STRUCTURES:
+        return {"structure": name}
+    if name != FREE_VALUES:
+        raise InputError(f"structure {name!r} was made in Python; make this case again there")
     return {"values": lesion["values"]}
+
+
+def _check_structure(lesion: Mapping[str, Any], here: Structure) -> None:
+    """A structure that somebody made in Python may bear the name of one of ours."""
+    for key in ("values", "heterogeneity", "darkest", "brightest"):
+        then, now = lesion.get(key), getattr(here, key)
+        then = tuple(then) if isinstance(then, Sequence) else then
+        if key in lesion and then != now:
+            raise InputError(
+                f"structure '{here.name}' with {key} {then} instead of {now} was made in Python, or by another version"
+                " of TumorSynth; make this case again there"
+            )

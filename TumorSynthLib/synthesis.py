@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .bundle import Bundle
-from .composition import LesionFacts, compose
+from .composition import compose
 from .errors import InputError, ResourceError
 from .host import HostBrain
+from .labelling import LesionFacts
 from .painting import Brain, PaintedLesion, check_place, generate
 from .parameters import Appearance, check_seed
 from .spheres import ConcentricSpheres
@@ -66,6 +67,7 @@ class LesionSynthesizer:
         self.networks = {kind: bundle.load(kind, device) for kind in ("mask", "map", "paint")}
         self._brain_network: torch.nn.Module | None = None
         self._brains: weakref.WeakKeyDictionary[HostBrain, Brain] = weakref.WeakKeyDictionary()
+        self._checksums: weakref.WeakKeyDictionary[Brain, str] = weakref.WeakKeyDictionary()
 
     @classmethod
     def from_bundle(cls, name: str = "default", device: str = "auto", precision: str = "auto") -> LesionSynthesizer:
@@ -126,6 +128,7 @@ class LesionSynthesizer:
 
     def paint(self, host: HostBrain, brain: Brain, request: LesionRequest) -> PaintedLesion:
         """The networks' part of one lesion."""
+        check_place(host, brain, request.spheres)
         with self._inference():
             return generate(self.networks, host, brain, request.spheres, request.seed, self.device)
 
@@ -146,7 +149,7 @@ class LesionSynthesizer:
             host=host,
             bundle=self.bundle,
             lesions=made.lesions,
-            brain_mask=brain.mask,
+            brain_checksum=self._checksum(brain),
             brain_method=brain.method,
             device=self.device,
             precision=self.precision,
@@ -155,6 +158,13 @@ class LesionSynthesizer:
         return SynthesizedCase(
             host, made.image, made.mask, made.intensity_map, made.zone, brain.mask, made.lesions, provenance
         )
+
+    def _checksum(self, brain: Brain) -> str:
+        from .provenance import mask_checksum
+
+        if brain not in self._checksums:
+            self._checksums[brain] = mask_checksum(brain.mask)
+        return self._checksums[brain]
 
     @staticmethod
     def brain_from(host: HostBrain, mask: np.ndarray) -> Brain:
