@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BRAIN_SHAPE = (80, 96, 72)
 BRAIN_MM = 2.0
 CENTER_RAS = (-20.0, 10.0, 5.0)
-LESION = ("--center", *CENTER_RAS, "--radii", 14, 10, 5)
+RADII_MM = (6.0, 4.5, 2.5)  # small lesions are made in half the time
+LESION = ("--center", *CENTER_RAS, "--radii", *RADII_MM)
 
 
 @dataclass(frozen=True)

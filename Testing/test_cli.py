@@ -10,13 +10,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 
-from cases import BRAIN_SHAPE, CENTER_RAS, LESION, ROOT, Answer, assert_refused, tumorsynth
+from cases import BRAIN_SHAPE, CENTER_RAS, LESION, RADII_MM, ROOT, Answer, assert_refused, case_by_hand, tumorsynth
 from TumorSynthLib import provenance
 from TumorSynthLib.case_files import FILES
 from TumorSynthLib.host import HostBrain
@@ -58,8 +59,9 @@ def test_every_command_explains_itself(here, arguments):
     assert "Usage: tumorsynth" in answer.out and answer.err == ""
 
 
-def test_the_help_of_synthesize_tells_ranges_defaults_and_examples():
-    help_text = " ".join(tumorsynth("synthesize", "--help").out.replace("│", " ").split())
+def test_the_help_of_synthesize_tells_ranges_defaults_and_examples(here, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    help_text = " ".join(here("synthesize", "--help").out.replace("│", " ").split())
     for field, limits in ranges().items():
         assert f"From {limits.low:g} to {limits.high:g}" in help_text
         assert f"[default: {getattr(Appearance, field)}]" in help_text
@@ -99,7 +101,7 @@ def test_json_tells_paths_lesions_and_seconds(made):
     assert all(Path(path).is_file() for path in facts["files"].values())
     (lesion,) = facts["lesions"]
     assert lesion["center_ras"] == list(CENTER_RAS)
-    assert lesion["volume_mm3"] == pytest.approx(4 / 3 * np.pi * 14**3, rel=0.05)
+    assert lesion["volume_mm3"] == pytest.approx(4 / 3 * np.pi * RADII_MM[0] ** 3, rel=0.05)
     assert np.linalg.norm(np.subtract(lesion["centroid_ras"], CENTER_RAS)) < 2
     assert facts["seconds"] > 0
 
@@ -117,54 +119,58 @@ def test_provenance_names_host_mask_and_results(made, host_file, brain_file):
     assert set(record["outputs"]) == set(FILES[:3])
 
 
-def test_the_three_spaces_mean_the_same_place(made, host_file, brain_file, tmp_path):
-    ijk = HostBrain.read(host_file).ras_to_ijk(np.array(CENTER_RAS))
-    lps = np.array(CENTER_RAS) * (-1, -1, 1)
-    for space, center in (("ijk", ijk), ("lps", lps)):
-        answer = tumorsynth(
-            "synthesize", host_file, "-o", tmp_path / space, "--brain-mask", brain_file, "--space", space,
-            "--center", *center.tolist(), "--radii", 14, 10, 5,
-        )  # fmt: skip
-        assert answer.code == 0, answer.err
-        assert voxel_bytes(tmp_path / space) == voxel_bytes(made[0])
+def test_several_lesions_are_numbered_in_their_order_wherever_their_centres_count_from(
+    here, host_file, brain_file, tmp_path
+):
+    host = HostBrain.read(host_file)
+    places = np.array([[-25.0, 10, 5], [25, 10, 5]])
+    lesions = [
+        {"center": (places[0] * (-1, -1, 1)).tolist(), "radii": [6, 4]},
+        {"center": host.ras_to_ijk(places[1]).tolist(), "radii": [5, 4, 3], "structure": "ring", "space": "ijk"},
+    ]
+    (tmp_path / "lesions.json").write_text(json.dumps(lesions))
+    answer = here(
+        "synthesize", host_file, "-o", tmp_path / "case", "--brain-mask", brain_file,
+        "--lesions", tmp_path / "lesions.json", "--space", "lps", "--json",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    labels = np.asarray(nibabel.load(tmp_path / "case" / "lesion_mask.nii.gz").dataobj)
+    for number, place in enumerate(places, 1):
+        middle = host.ijk_to_ras(np.argwhere(labels == number).mean(axis=0))
+        assert np.linalg.norm(middle - place) < 2
+    assert [lesion["structure"] for lesion in answer.facts["lesions"]] == ["solid", "ring"]
 
 
-def test_another_seed_is_another_lesion_of_the_same_size_and_place(made, host_file, brain_file, tmp_path):
-    answer = tumorsynth(
-        "synthesize", host_file, "-o", tmp_path / "case", "--brain-mask", brain_file, *LESION, "--seed", 2, "--json"
-    )
+def test_a_case_is_replaced_only_when_asked_and_another_seed_is_another_lesion_of_the_same_size(
+    made, here, host_file, brain_file, tmp_path
+):
+    shutil.copytree(made[0], tmp_path / "case")
+    arguments = ("synthesize", host_file, "-o", tmp_path / "case", "--brain-mask", brain_file, *LESION, "--seed", 4)
+    assert_refused(here(*arguments), "case", "--overwrite")
+    assert voxel_bytes(tmp_path / "case") == voxel_bytes(made[0])
+    answer = here(*arguments, "--overwrite", "--json")
     assert answer.code == 0, answer.err
     assert voxel_bytes(tmp_path / "case")["image.nii.gz"] != voxel_bytes(made[0])["image.nii.gz"]
     first, second = (facts["lesions"][0]["volume_mm3"] for facts in (made[1].facts, answer.facts))
     assert second == pytest.approx(first, rel=0.02)
-
-
-def test_several_lesions_are_numbered_in_their_order(host_file, brain_file, tmp_path):
-    lesions = [
-        {"center": [-25, 10, 5], "radii": [9, 4]},
-        {"center": [25, 10, 5], "radii": [8, 5, 3], "structure": "ring"},
-    ]
-    (tmp_path / "lesions.json").write_text(json.dumps(lesions))
-    answer = tumorsynth(
-        "synthesize", host_file, "-o", tmp_path / "case", "--brain-mask", brain_file,
-        "--lesions", tmp_path / "lesions.json", "--json",
-    )  # fmt: skip
-    assert answer.code == 0, answer.err
-    labels = np.asarray(nibabel.load(tmp_path / "case" / "lesion_mask.nii.gz").dataobj)
-    host = HostBrain.read(host_file)
-    for number, lesion in enumerate(lesions, 1):
-        middle = host.ijk_to_ras(np.argwhere(labels == number).mean(axis=0))
-        assert np.linalg.norm(middle - lesion["center"]) < 2
-
-
-def test_overwrite_replaces_a_case(made, host_file, brain_file, tmp_path):
-    shutil.copytree(made[0], tmp_path / "case")
-    arguments = ("synthesize", host_file, "-o", tmp_path / "case", "--brain-mask", brain_file, *LESION, "--seed", 4)
-    assert_refused(tumorsynth(*arguments), "case", "--overwrite")
-    assert voxel_bytes(tmp_path / "case") == voxel_bytes(made[0])
-    assert tumorsynth(*arguments, "--overwrite").code == 0
-    assert voxel_bytes(tmp_path / "case") != voxel_bytes(made[0])
     assert [path.name for path in tmp_path.iterdir()] == ["case"]
+
+
+def test_notes_about_a_lesion_follow_on_standard_error(here, host_file, brain_file, tmp_path, monkeypatch):
+    def case_with_notes(self, host, requests, **others):
+        case = case_by_hand(host)
+        lesions = [{**case.provenance["lesions"][0], "notes": ["little room"]} for _ in requests]
+        return replace(case, provenance={**case.provenance, "lesions": lesions})
+
+    monkeypatch.setattr(LesionSynthesizer, "from_bundle", classmethod(lambda cls, *names, **more: object.__new__(cls)))
+    monkeypatch.setattr(LesionSynthesizer, "synthesize_many", case_with_notes)
+    arguments = ("synthesize", host_file, "--brain-mask", brain_file)
+    assert here(*arguments, "-o", tmp_path / "one", *LESION).err == "note: little room\n"
+    lesion = {"center": CENTER_RAS, "radii": RADII_MM}
+    (tmp_path / "lesions.json").write_text(json.dumps([lesion, lesion]))
+    answer = here(*arguments, "-o", tmp_path / "two", "--lesions", tmp_path / "lesions.json", "--json")
+    assert answer.err == "note: lesion 1: little room\nnote: lesion 2: little room\n"
+    assert [lesion["notes"] for lesion in answer.facts["lesions"]] == [["little room"]] * 2
 
 
 def test_an_interruption_while_painting_leaves_nothing(host_file, brain_file, tmp_path):
@@ -198,8 +204,13 @@ def edited(folder: Path, target: Path, *keys: str, value: object) -> Path:
     return target
 
 
-def test_the_same_case_again_is_the_same_to_the_bit(made, tmp_path):
-    answer = tumorsynth("synthesize", "--from", made[0] / "provenance.json", "-o", tmp_path / "again", "--json")
+def test_the_same_case_again_is_the_same_to_the_bit_though_its_host_was_moved(made, here, host_file, tmp_path):
+    host = HostBrain.read(host_file)
+    host.write_volume(tmp_path / "moved.nrrd", host.voxels)
+    recipe = edited(made[0], tmp_path / "p.json", "host", "file", value="/gone/brain.nii.gz")
+    again = ("synthesize", "--from", recipe, "-o", tmp_path / "again", "--json")
+    assert_refused(here(*again), "/gone/brain.nii.gz")
+    answer = here(*again, "--host", tmp_path / "moved.nrrd")
     assert answer.code == 0, answer.err
     assert "warning" not in answer.err
     assert answer.facts["identical"] is True
@@ -207,17 +218,9 @@ def test_the_same_case_again_is_the_same_to_the_bit(made, tmp_path):
     before, after = (provenance.read(folder / "provenance.json") for folder in (made[0], tmp_path / "again"))
     for volatile in ("created", "seconds"):
         before.pop(volatile), after.pop(volatile)
+    assert after["host"].pop("file") == str((tmp_path / "moved.nrrd").resolve())
+    assert before["host"].pop("file") == str(host_file.resolve())
     assert before == after
-
-
-def test_a_host_that_was_moved_and_changed_its_format_serves_too(made, host_file, tmp_path):
-    host = HostBrain.read(host_file)
-    host.write_volume(tmp_path / "moved.nrrd", host.voxels)
-    recipe = edited(made[0], tmp_path / "p.json", "host", "file", value="/gone/brain.nii.gz")
-    assert_refused(tumorsynth("synthesize", "--from", recipe, "-o", tmp_path / "again"), "/gone/brain.nii.gz")
-    answer = tumorsynth("synthesize", "--from", recipe, "-o", tmp_path / "again", "--host", tmp_path / "moved.nrrd")
-    assert answer.code == 0, answer.err
-    assert voxel_bytes(tmp_path / "again") == voxel_bytes(made[0])
 
 
 def test_what_is_not_the_same_is_refused_by_name(made, here, tmp_path):
@@ -231,13 +234,13 @@ def test_what_is_not_the_same_is_refused_by_name(made, here, tmp_path):
         assert not (tmp_path / "again").exists()
 
 
-def test_other_libraries_and_devices_are_warned_about_in_one_line(made, tmp_path):
+def test_other_libraries_and_devices_are_warned_about_in_one_line(made, here, tmp_path):
     recipe = edited(made[0], tmp_path / "p.json", "libraries", "torch", value="1.0")
     recipe = edited_again(recipe, "device", "cuda:7")
-    answer = tumorsynth("synthesize", "--from", recipe, "-o", tmp_path / "again")
+    answer = here("synthesize", "--from", recipe, "-o", tmp_path / "again", "--device", "cpu")
     assert answer.code == 0, answer.err
     (warning,) = (line for line in answer.err.splitlines() if line.startswith("warning: "))
-    assert "instead of 1.0" in warning and "instead of cuda:7" in warning
+    assert "instead of 1.0" in warning and "instead of cuda:7" in warning and "the same all the same" in warning
 
 
 def edited_again(path: Path, key: str, value: object) -> Path:
@@ -249,17 +252,22 @@ def edited_again(path: Path, key: str, value: object) -> Path:
 # -- the other commands
 
 
-def test_a_brain_mask_is_written_on_the_host_s_grid(host_file, tmp_path):
-    answer = tumorsynth("brain-mask", host_file, "-o", tmp_path / "mask.nii.gz", "--json")
+def test_a_brain_mask_is_written_on_the_host_s_grid_and_is_the_brain_that_lesions_are_put_into(
+    here, host_file, tmp_path
+):
+    answer = here("brain-mask", host_file, "-o", tmp_path / "mask.nii.gz", "--json")
     assert answer.code == 0, answer.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "mask.nii.gz"]
     mask = nibabel.load(tmp_path / "mask.nii.gz")
     assert mask.shape == BRAIN_SHAPE and mask.get_data_dtype() == np.uint8
     assert mask.header["descrip"].tobytes().rstrip(b"\0") == b"TumorSynth brain mask"
     host = HostBrain.read(host_file)
     inside = np.asarray(mask.dataobj) > 0
-    assert np.array_equal(inside, LesionSynthesizer.from_bundle().find_brain(host).mask)
     assert answer.facts["volume_ml"] == pytest.approx(inside.sum() * host.voxel_volume_mm3 / 1000, abs=0.1)
-    assert list(tmp_path.iterdir()) == [tmp_path / "mask.nii.gz"]
+    case = here("synthesize", host_file, "-o", tmp_path / "case", *LESION, "--json")
+    assert case.code == 0, case.err
+    found = case.facts["brain_mask"]
+    assert found["checksum"] == provenance.mask_checksum(inside) and found["method"] == answer.facts["method"]
 
 
 def test_bundles_are_listed_shown_and_verified(here):

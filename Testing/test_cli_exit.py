@@ -43,6 +43,10 @@ def test_a_command_that_returns_is_done(capfd):
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "--device cpu"),
         (OSError(errno.ENOSPC, "No space left on device", "case"), "case: No space left on device"),
         (OSError(errno.EROFS, "Read-only file system"), "Read-only file system"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300), "aa: File name too long; give another path"),
+        (OSError(errno.ELOOP, "Too many levels of symbolic links", "link"), "link: Too many levels"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "file/case"), "file/case: Not a directory"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "case"), "case: Is a directory"),
     ],
 )
 def test_what_a_person_can_put_right_is_one_line_and_code_2(capfd, error, says):
@@ -112,8 +116,9 @@ def test_a_signal_while_writing_leaves_nothing(tmp_path: Path, number, code):
     assert child.stdout.readline() == "writing\n"
     assert len(list(tmp_path.iterdir())) == 1
     time.sleep(0.1)
-    for _ in range(3):  # an impatient person presses more than once
+    for _ in range(5):  # an impatient person presses more than once, also when the end has begun
         child.send_signal(number)
+        time.sleep(0.003)
     _, err = child.communicate(timeout=30)
     assert child.returncode == code
     assert err == ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cases import LESION, assert_refused, tumorsynth
+from cases import LESION, Answer, assert_refused, tumorsynth
+from TumorSynthLib import demo
 from TumorSynthLib.host import HostBrain
 from volumes import oblique_affine, save_nifti, voxels_of
 
@@ -39,7 +40,9 @@ USAGE = {
     "negative seed": (("synthesize", "HOST", "-o", "OUT", *LESION, "--seed", -1), "--seed -1"),
     "contrast out of range": (("synthesize", "HOST", "-o", "OUT", *LESION, "--contrast", 9), "--contrast 9"),
     "nan oedema": (("synthesize", "HOST", "-o", "OUT", *LESION, "--oedema", "nan"), "--oedema nan"),
-    "no threads": (("synthesize", "HOST", "-o", "OUT", *LESION, "--threads", 0), "'--threads'"),
+    "no threads": (("synthesize", "HOST", "-o", "OUT", *LESION, "--threads", 0), "--threads 0 is out of range: 1 to"),
+    "endless threads": (("synthesize", "HOST", "-o", "OUT", *LESION, "--threads", 10**9), "the cores of this machine"),
+    "threads of a mask": (("brain-mask", "HOST", "-o", "OUT.nii", "--threads", 10**9), "--threads 1000000000"),
     "unknown device": (("synthesize", "HOST", "-o", "OUT", *LESION, "--device", "abacus"), "--device 'abacus'"),
     "unknown precision": (("synthesize", "HOST", "-o", "OUT", *LESION, "--precision", "int3"), "--precision 'int3'"),
     "unknown bundle": (("synthesize", "HOST", "-o", "OUT", *LESION, "--bundle", "nonesuch"), "bundle 'nonesuch'"),
@@ -58,6 +61,11 @@ USAGE = {
     "nothing of a bundle": (("bundle", "show", "nonesuch"), "bundle 'nonesuch'"),
     "no bundle to verify": (("bundle", "verify", "nonesuch"), "bundle 'nonesuch'"),
     "no such bundle command": (("bundle", "lost"), "lost"),
+    "endless output": (("synthesize", "HOST", "-o", "a" * 300, *LESION), "File name too long"),
+    "endless mask": (("brain-mask", "HOST", "-o", "a" * 300 + ".nii"), "File name too long"),
+    "endless bundle": (("synthesize", "HOST", "-o", "OUT", *LESION, "--bundle", "a" * 300), "File name too long"),
+    "endless bundle to show": (("bundle", "show", "a" * 300), "File name too long"),
+    "output below a file": (("synthesize", "HOST", "-o", "/etc/passwd/case", *LESION), "/etc/passwd"),
     "output nowhere": (("synthesize", "HOST", "-o", "nowhere/case", *LESION), "nowhere does not exist"),
     "output not writable": (("synthesize", "HOST", "-o", "/proc/case", *LESION), "/proc/case: cannot be written"),
 }
@@ -144,6 +152,26 @@ def test_an_older_mask_is_replaced_only_when_asked(tmp_path, here, host_file):
     assert (tmp_path / "mask.nii").read_text() == "older"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--seed", -1), "seed -1 is not a whole number from 0"),
+        (("--structure", "cubic"), "structure 'cubic' is unknown"),
+        (("--seed", "x"), "'--seed'"),
+        ((), "not a case"),
+        (("--out", "output/demo/thesis.txt/here/case"), "output/demo/thesis.txt"),
+    ],
+)
+def test_the_demonstration_refuses_in_one_line_before_it_paints(tmp_path, monkeypatch, capfd, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "output" / "demo").mkdir(parents=True)
+    (tmp_path / "output" / "demo" / "thesis.txt").write_text("three years of work")
+    with pytest.raises(SystemExit) as end:
+        demo.main([str(argument) for argument in arguments])
+    assert_refused(Answer(end.value.code, *capfd.readouterr()), says)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["thesis.txt"]
+
+
 # -- wrong for this host: known once the brain is
 
 WRONG_PLACE = {
@@ -155,17 +183,17 @@ WRONG_PLACE = {
 
 
 @pytest.mark.parametrize("name", WRONG_PLACE)
-def test_a_place_that_cannot_be_is_refused_with_what_could(tmp_path, host_file, brain_file, name):
+def test_a_place_that_cannot_be_is_refused_with_what_could(tmp_path, here, host_file, brain_file, name):
     lesion, says = WRONG_PLACE[name]
-    answer = tumorsynth("synthesize", host_file, "-o", tmp_path / "out", "--brain-mask", brain_file, *lesion)
+    answer = here("synthesize", host_file, "-o", tmp_path / "out", "--brain-mask", brain_file, *lesion)
     assert_refused(answer, *says)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_device_that_is_absent_is_refused(tmp_path, host_file):
+def test_a_device_that_is_absent_is_refused(tmp_path, here, host_file):
     import torch
 
     absent = "mps" if torch.cuda.is_available() else "cuda"
-    answer = tumorsynth("synthesize", host_file, "-o", tmp_path / "out", *LESION, "--device", absent)
+    answer = here("synthesize", host_file, "-o", tmp_path / "out", *LESION, "--device", absent)
     assert_refused(answer, absent)
     assert not list(tmp_path.iterdir())

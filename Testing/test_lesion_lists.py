@@ -157,6 +157,9 @@ BAD_LISTS = {
     "contrast as text": ([{**GOOD, "contrast": "high"}], "lesion 1: contrast high"),
     "contrast as yes": ([{**GOOD, "contrast": True}], "lesion 1: contrast True"),
     "unknown space": ([{**GOOD, "space": "mni"}], "lesion 1: space 'mni'"),
+    "two spellings": ([{**GOOD, "blend_width": 1, "blend-width": 2}], "lesion 1: 'blend-width' and 'blend_width' are"),
+    "two spellings in turn": ([{**GOOD, "mass-effect": 1, "mass_effect": 0}], "'mass-effect' and 'mass_effect' are"),
+    "a key twice": ('[{"center": [1, 2, 3], "radii": [9, 4], "seed": 1, "seed": 2}]', "'seed' is given twice"),
 }
 
 

@@ -15,6 +15,7 @@ from TumorSynthLib.errors import InputError
 from TumorSynthLib.host import HostBrain
 from TumorSynthLib.parameters import Appearance
 from TumorSynthLib.replay import Recipe
+from TumorSynthLib.spheres import ConcentricSpheres
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +141,17 @@ def test_a_recipe_asks_for_exactly_what_was_asked(tmp_path, record):
 
 
 def test_a_recipe_with_free_values_asks_for_those(tmp_path, record):
-    lesion = {**record["lesions"][0], "structure": "free", "values": [0.9, 0.2, 0.4]}
+    values = (0.9, 0.2, 0.4)
+    free = ConcentricSpheres((0, 0, 0), (3, 2, 1), values).resolved_structure
+    levels = {name: getattr(free, name) for name in ("heterogeneity", "darkest", "brightest")}
+    lesion = {**record["lesions"][0], "structure": "free", "values": values, **levels}
     recipe = Recipe.read(save(tmp_path, {**record, "lesions": [lesion]}))
-    assert recipe.plans[0].spheres.values == (0.9, 0.2, 0.4)
+    assert recipe.plans[0].spheres.values == values
+    with pytest.raises(InputError, match="'free' with darkest 0.1 instead of .* made in Python"):
+        Recipe.read(save(tmp_path, {**record, "lesions": [{**lesion, "darkest": 0.1}]}))
+    for name in levels:  # older records do not say
+        lesion.pop(name)
+    assert Recipe.read(save(tmp_path, {**record, "lesions": [lesion]})).plans == recipe.plans
 
 
 DAMAGE = {
@@ -155,8 +164,20 @@ DAMAGE = {
     "a structure from Python": (("lesions", 0, "structure"), "mine", "made in Python"),
     "no host checksum": (("host", "checksum"), ..., "checksum"),
     "no bundle name": (("bundle", "name"), ..., "name"),
-    "threads of another kind": (("threads",), "two", "damaged"),
-    "libraries of another kind": (("libraries",), [], "damaged"),
+    "a structure from Python by one of our names": (("lesions", 0, "brightest"), 2.5, "brightest 2.5 instead of 1.5"),
+    "values of another structure": (("lesions", 0, "values"), [1.0, 0.7, 0.5], "values (1.0, 0.7, 0.5) instead of"),
+    "host of another kind": (("host",), "t1.nii.gz", "host 't1.nii.gz' is wrong: it must be an object"),
+    "host checksum of another kind": (("host", "checksum"), 5, "host.checksum 5 is wrong: it must be a text"),
+    "host file of another kind": (("host", "file"), 5, "host.file 5 is wrong: it must be a path, or null"),
+    "host file of no system": (("host", "file"), "a\0b", "host.file"),
+    "mask file of another kind": (("brain_mask", "file"), ["x"], "brain_mask.file ['x'] is wrong: it must be a path"),
+    "networks of another kind": (("bundle", "networks"), 5, "bundle.networks 5 is wrong: it must be an object"),
+    "threads of another kind": (("threads",), "two", "threads 'two' is wrong: it must be a whole number from 1"),
+    "no threads": (("threads",), 0, "threads 0 is wrong: it must be a whole number from 1"),
+    "parts of threads": (("threads",), 1.5, "threads 1.5 is wrong: it must be a whole number from 1"),
+    "endless threads": (("threads",), 10**12, "threads 1000000000000 is wrong: it must be a whole number from 1"),
+    "device of another kind": (("device",), 5, "device 5 is wrong: it must be a text"),
+    "libraries of another kind": (("libraries",), [], "libraries [] is wrong: it must be an object"),
 }
 
 

@@ -7,6 +7,8 @@ from scipy import ndimage
 
 # Of what a host's data type can store above white matter, lesions use this much; the rest is for their noise.
 HEADROOM = 0.92
+# Of a step blurred by a Gaussian, in standard deviations.
+TEN_TO_NINETY_PERCENT = 2.563
 # Detail of the host finer than a cube's voxel stays inside a lesion as far as it may be noise, not anatomy.
 NOISE_REACH = 2.5
 
@@ -35,16 +37,18 @@ def within_ceiling(values: np.ndarray, brightest: float, ceiling: float) -> np.n
 
 
 def soft_mask(mask: np.ndarray, voxel_mm: float, width_mm: float) -> np.ndarray:
-    """From 1 in the lesion to 0 outside, over a seam of `width_mm` whose middle is the mask's surface."""
-    reach = int(np.ceil(width_mm / 2 / voxel_mm)) + 2
+    """From 1 in the lesion to 0 outside, over a seam of `width_mm` whose middle is the mask's surface.
+
+    A Gaussian's ramp, cut off at 10 % and 90 %: unlike a distance, it rounds off the steps of the mask's voxels.
+    """
+    if width_mm <= 0:
+        return mask.astype(np.float32)
+    sigma = width_mm / voxel_mm / TEN_TO_NINETY_PERCENT
+    reach = int(np.ceil(3 * sigma)) + 1
     box = tuple(slice(max(s.start - reach, 0), s.stop + reach) for s in ndimage.find_objects(mask.astype(np.uint8))[0])
-    inside = np.pad(mask[box], 1)
-    outwards = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
-    # Both distances reach to the middle of the nearest voxel of the other kind: the surface lies half a voxel nearer.
-    outwards = (outwards - 0.5 * np.sign(outwards))[(slice(1, -1),) * 3] * voxel_mm
-    share = np.clip(0.5 - outwards / max(width_mm, 1e-3), 0, 1)
+    ramp = ndimage.gaussian_filter(mask[box].astype(np.float32), sigma, mode="constant", truncate=3.0)
     out = np.zeros(mask.shape, np.float32)
-    out[box] = share * share * (3 - 2 * share)
+    out[box] = np.clip((ramp - 0.1) / 0.8, 0, 1)
     return out
 
 

@@ -1,6 +1,6 @@
 """Where the brain is: the foreground of an image without skull, or else the brain network's answer.
 
-One small network is asked twice: for the whole head at 4 mm, then, knowing that, for windows at 2 mm. Everything
+One small network is asked twice: for the whole head at 4 mm, then, knowing that, for the brain alone at 2 mm. All of it
 happens on lattices along the host's own axes put in the order R, A, S, so that flipped, permuted and oblique hosts look
 alike.
 """
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from .host import HostBrain
 
 FINE_MM = 2.0
-CUBE = 64
+CUBE = (64, 64, 64)
+# What the network halves four times must divide by this.
+MULTIPLE = 16
+LARGEST_BOX = (128, 144, 128)
 STEP_FACTOR = 2  # from the fine lattice to the coarse one
 PERCENTILES = (1, 99)
 BRIGHTEST = 1.3
@@ -31,8 +34,7 @@ BRIGHTEST = 1.3
 BRAIN_ABOVE_MIDDLE_MM = 25.0
 BRAIN_VOLUME_ML = (250.0, 2500.0)
 STRIPPED_VOLUME_ML = (500.0, 2300.0)
-SMALLEST_OVERLAP = 16
-MARGIN = 4
+MARGIN = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,28 +145,19 @@ class _Search:
         return _enlarged(np.where(near, probability, 0), self.image.shape)
 
     def fine(self, prior: np.ndarray) -> np.ndarray:
-        """Brain probability on the 2 mm lattice, from overlapping windows: 0 off the brain, 1 in its holes."""
-        box = bounding_box(prior > 0.3)
-        assert box is not None
-        total = np.zeros(self.image.shape, np.float32)
-        weight = np.zeros(self.image.shape, np.float32)
-        taper = _taper()
-        for start in _window_starts(box, self.image.shape):
-            cube = np.stack([_cut(self.image, start), _cut(prior, start)])
-            _paste(total, self._ask(cube) * taper, start)
-            _paste(weight, taper, start)
-        probability = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+        """Brain probability on the 2 mm lattice: 0 off the brain, 1 in its holes."""
+        start, shape = _box_around(prior > 0.3)
+        box = np.stack([_cut(self.image, start, shape), _cut(prior, start, shape)])
+        probability = _placed(self._ask(box), start, self.image.shape)
         brain = largest_component(probability > 0.5)
         self._require_brain(brain, FINE_MM)
         near = ndimage.binary_dilation(brain)
         return np.where(filled(brain) & ~brain, 1, np.where(near, probability, 0))
 
     def _ask_cube(self, small: np.ndarray, middle: np.ndarray) -> np.ndarray:
-        start = np.round(middle).astype(int) - CUBE // 2
-        cube = _cut(small, start)
-        out = np.zeros(small.shape, np.float32)
-        _paste(out, self._ask(np.stack([cube, np.zeros_like(cube)])), start)
-        return out
+        start = np.round(middle).astype(int) - np.array(CUBE) // 2
+        cube = _cut(small, start, CUBE)
+        return _placed(self._ask(np.stack([cube, np.zeros_like(cube)])), start, small.shape)
 
     def _ask(self, channels: np.ndarray) -> np.ndarray:
         import torch
@@ -249,47 +242,40 @@ def _middle_of_head(small: np.ndarray) -> np.ndarray:
         filled_slices = np.flatnonzero(share > 0.03)
         if filled_slices.size:
             low, high = filled_slices[[0, -1]]
-            middle[axis] = max((low + high) / 2, high - CUBE / 2 + 4) if axis == 2 else (low + high) / 2
+            middle[axis] = max((low + high) / 2, high - CUBE[axis] / 2 + 4) if axis == 2 else (low + high) / 2
     return middle
 
 
-def _window_starts(box: tuple[slice, ...], shape: tuple[int, ...]) -> list[np.ndarray]:
-    """As few overlapping windows as cover a box with its margin."""
-    starts = []
-    for part, size in zip(box, shape, strict=True):
-        low, high = max(part.start - MARGIN, 0), min(part.stop + MARGIN, size)
-        length = high - low
-        number = 1 if length <= CUBE else 1 + -(-(length - CUBE) // (CUBE - SMALLEST_OVERLAP))
-        slack = length - CUBE
-        first = low + slack // 2 if number == 1 else low
-        starts.append([first + round(i * slack / max(number - 1, 1)) for i in range(number)])
-    return [np.array(start) for start in np.stack(np.meshgrid(*starts, indexing="ij"), -1).reshape(-1, 3)]
+def _box_around(brain: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Start and shape of the box, of a size the network takes, around a brain and its margin."""
+    box = bounding_box(brain)
+    assert box is not None
+    low, high = (np.array([getattr(s, end) for s in box]) for end in ("start", "stop"))
+    shape = np.minimum(-(-(high - low + 2 * MARGIN) // MULTIPLE) * MULTIPLE, LARGEST_BOX)
+    return (low + high - shape) // 2, tuple(int(n) for n in shape)
 
 
-def _taper() -> np.ndarray:
-    """A window knows least at its faces; neighbours blend from one to the other."""
-    ramp = np.minimum(np.arange(CUBE) + 1, CUBE - np.arange(CUBE)).clip(max=SMALLEST_OVERLAP) / SMALLEST_OVERLAP
-    a, b, c = (ramp.reshape([-1 if i == axis else 1 for i in range(3)]) for axis in range(3))
-    return (a * b * c).astype(np.float32)
-
-
-def _overlap(start: np.ndarray, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    low, high = np.maximum(start, 0), np.minimum(start + CUBE, shape)
-    high = np.maximum(high, low)
+def _overlap(
+    start: np.ndarray, shape: tuple[int, ...], volume_shape: tuple[int, ...]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    low = np.clip(start, 0, volume_shape)
+    high = np.clip(start + shape, low, volume_shape)
     inner = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     return inner, tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
 
 
-def _cut(volume: np.ndarray, start: np.ndarray) -> np.ndarray:
-    inner, outer = _overlap(start, volume.shape)
-    cube = np.zeros((CUBE,) * 3, np.float32)
-    cube[outer] = volume[inner]
-    return cube
+def _cut(volume: np.ndarray, start: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    inner, outer = _overlap(start, shape, volume.shape)
+    part = np.zeros(shape, np.float32)
+    part[outer] = volume[inner]
+    return part
 
 
-def _paste(volume: np.ndarray, cube: np.ndarray, start: np.ndarray) -> None:
-    inner, outer = _overlap(start, volume.shape)
-    volume[inner] += cube[outer]
+def _placed(part: np.ndarray, start: np.ndarray, volume_shape: tuple[int, ...]) -> np.ndarray:
+    inner, outer = _overlap(start, part.shape, volume_shape)
+    volume = np.zeros(volume_shape, np.float32)
+    volume[inner] = part[outer]
+    return volume
 
 
 def _on_host(probability: np.ndarray, fine_grid: Grid, grid: Grid) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from TumorSynthLib.networks import build_network
 
 from .brains import label_files
 from .loop import Chance
-from .synthetic_heads import ANATOMIES, CUBE, Sample, coarse_sample, fine_sample, read_head
+from .synthetic_heads import ANATOMIES, Head, Sample, boxed_sample, coarse_sample, fine_sample, read_head
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class BrainPreset:
     learning_rate: float = 2e-3
     final_learning_rate: float = 1e-5
     coarse_share: float = 0.4
+    boxed_share: float = 0.3
 
 
 PRESETS = {"default": BrainPreset(steps=6400), "smoke": BrainPreset(steps=60)}
@@ -49,10 +51,10 @@ class BrainTask:
         network, optimizer = self.networks["brain"], self.optimizers["brain"]
         for group in optimizer.param_groups:
             group["lr"] = _decayed(self.preset, progress)
-        is_coarse = chance.numpy.random() < self.preset.coarse_share
+        stage, draw = self._stage(float(chance.numpy.random()))
         anatomy = ANATOMIES[chance.numpy.integers(len(ANATOMIES))]
         head = read_head(self.files[chance.numpy.integers(len(self.files))], anatomy)
-        sample = (coarse_sample if is_coarse else fine_sample)(head, chance)
+        sample = draw(head, chance)
         logit = network(sample.shown().to(fabric.device))
         brain = sample.brain.to(fabric.device)
         cross_entropy, overlap = losses(logit, brain)
@@ -60,8 +62,12 @@ class BrainTask:
         fabric.backward(cross_entropy + overlap)
         fabric.clip_gradients(network, optimizer, max_norm=1.0)
         optimizer.step()
-        stage = "coarse" if is_coarse else "fine"
         return {f"{stage} cross-entropy": cross_entropy.item(), f"{stage} 1-dice": overlap.item()}
+
+    def _stage(self, lot: float) -> tuple[str, Callable[[Head, Chance], Sample]]:
+        if lot < self.preset.coarse_share:
+            return "coarse", coarse_sample
+        return "fine", boxed_sample if lot < self.preset.coarse_share + self.preset.boxed_share else fine_sample
 
     def sheet(self, network: torch.nn.Module, chance: Chance) -> np.ndarray:
         """Held-out heads, two at 4 mm over two at 2 mm: the truth's outline in green, the network's in red."""
@@ -94,7 +100,7 @@ def _row(sample: Sample, answer: torch.Tensor, zoom: int = 3) -> np.ndarray:
     panels = []
     for axis in range(3):
         image, truth, found, prior = (
-            np.rot90(np.take(v[0, 0].numpy(), CUBE // 2, axis=axis))
+            np.rot90(np.take(v[0, 0].numpy(), v.shape[axis + 2] // 2, axis=axis))
             for v in (sample.image, sample.brain, answer, sample.prior)
         )
         panel = np.repeat(np.clip(np.kron(image, np.ones((zoom, zoom))), 0, 1)[..., None], 3, -1)

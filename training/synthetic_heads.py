@@ -18,7 +18,10 @@ from scipy import ndimage
 from .brains import OUTER_CSF, brain_of, read_labels
 from .loop import Chance
 
-CUBE = 64
+CUBE = (64, 64, 64)
+# The fine stage looks at the whole brain at once where it can.
+BOX = (80, 96, 80)
+Shape = tuple[int, ...]
 COARSE_MM, FINE_MM = 4.0, 2.0
 # Sulci are closed a little more than for lesions: an outline through every sulcus cannot be learnt at 2 mm.
 CLOSE_VOXELS = 3
@@ -93,7 +96,7 @@ def _with_anatomy(labels: np.ndarray, anatomy: Anatomy) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """All (1, 1, 64, 64, 64): the image in about 0..1, the brain's share of each voxel, the prior shown beside it."""
+    """All (1, 1, i, j, k): the image in about 0..1, the brain's share of each voxel, the prior shown beside it."""
 
     image: torch.Tensor
     brain: torch.Tensor
@@ -105,15 +108,25 @@ class Sample:
 
 def coarse_sample(head: Head, chance: Chance) -> Sample:
     center = head.brain_mm.mean(0) + chance.numpy.normal(0, 14, 3) + np.array([0, 0, -25])
-    sample = _sample(head, chance, COARSE_MM, center)
+    sample = _sample(head, chance, COARSE_MM, center, CUBE)
     return replace(sample, prior=torch.zeros_like(sample.image))
 
 
 def fine_sample(head: Head, chance: Chance) -> Sample:
+    """A window somewhere at the brain's surface."""
     rng = chance.numpy
     anchors = head.surface_mm if rng.random() < 0.85 else head.brain_mm
     center = anchors[rng.integers(len(anchors))] + rng.uniform(-50, 50, 3)
-    sample = _sample(head, chance, FINE_MM, center)
+    return _with_prior(_sample(head, chance, FINE_MM, center, CUBE), chance)
+
+
+def boxed_sample(head: Head, chance: Chance) -> Sample:
+    """The whole brain at 2 mm."""
+    center = head.brain_mm.mean(0) + chance.numpy.normal(0, 7, 3)
+    return _with_prior(_sample(head, chance, FINE_MM, center, BOX), chance)
+
+
+def _with_prior(sample: Sample, chance: Chance) -> Sample:
     return replace(sample, prior=_imperfect(sample.brain, chance))
 
 
@@ -128,7 +141,7 @@ def whole_head(labels: np.ndarray, chance: Chance) -> np.ndarray:
     return _scanner(image, chance)[0, 0].numpy()
 
 
-def _sample(head: Head, chance: Chance, voxel_mm: float, center: np.ndarray) -> Sample:
+def _sample(head: Head, chance: Chance, voxel_mm: float, center: np.ndarray, shape: Shape) -> Sample:
     rng = chance.numpy
     mean, spread = _contrast(head.values, rng)
     is_coarse = voxel_mm == COARSE_MM
@@ -137,7 +150,7 @@ def _sample(head: Head, chance: Chance, voxel_mm: float, center: np.ndarray) -> 
     if is_coarse:
         levels, regions = functional.avg_pool3d(levels, 2), functional.avg_pool3d(regions, 2)
     low, high = torch.quantile(levels[0, 0, ::3, ::3, ::3].flatten(), torch.tensor([0.01, 0.99]))
-    points = _points(chance, voxel_mm, center)
+    points = _points(chance, voxel_mm, center, shape)
     # Coordinates of grid_sample run over x, y, z = last to first axis, from -1 to 1 across the whole cube of voxels.
     grid = (points / (FINE_MM * head.index.shape[0] / 2)).flip(-1)[None]
     regions = functional.grid_sample(regions, grid, mode="bilinear", align_corners=False)
@@ -193,7 +206,7 @@ def _sequence(rng: np.random.Generator) -> np.ndarray:
     return tissues
 
 
-def _points(chance: Chance, voxel_mm: float, center: np.ndarray) -> torch.Tensor:
+def _points(chance: Chance, voxel_mm: float, center: np.ndarray, shape: Shape) -> torch.Tensor:
     """Where in the head (mm from its middle) each voxel of the cube lies: rotated, scaled, flipped, bent."""
     rng = chance.numpy
     angles = np.radians(rng.uniform(-20, 20, 3) + np.array([rng.normal(0, 8), 0, 0]))
@@ -209,19 +222,19 @@ def _points(chance: Chance, voxel_mm: float, center: np.ndarray) -> torch.Tensor
     matrix = turn @ np.diag(rng.uniform(0.93, 1.07, 3) * rng.uniform(0.88, 1.12))
     if rng.random() < 0.5:
         matrix[:, 0] *= -1
-    line = (torch.arange(CUBE) - (CUBE - 1) / 2) * voxel_mm
-    lattice = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1)
+    lines = [(torch.arange(n) - (n - 1) / 2) * voxel_mm for n in shape]
+    lattice = torch.stack(torch.meshgrid(*lines, indexing="ij"), -1)
     points = lattice @ torch.from_numpy(matrix.T.astype(np.float32)) + torch.from_numpy(center.astype(np.float32))
     if rng.random() < 0.8:
         nodes, size = (6, 5.0) if voxel_mm == COARSE_MM else (4, 4.0)
-        bend = _smooth(chance, nodes, 3) * rng.uniform(0, size)
+        bend = _smooth(chance, nodes, shape, 3) * rng.uniform(0, size)
         points = points + bend[0].permute(1, 2, 3, 0)
     return points
 
 
-def _smooth(chance: Chance, nodes: int, channels: int = 1, size: int = CUBE) -> torch.Tensor:
+def _smooth(chance: Chance, nodes: int, shape: Shape, channels: int = 1) -> torch.Tensor:
     coarse = chance.normal(1, channels, nodes, nodes, nodes)
-    return functional.interpolate(coarse, size=(size,) * 3, mode="trilinear", align_corners=True)
+    return functional.interpolate(coarse, size=shape, mode="trilinear", align_corners=True)
 
 
 def _soft_tissue(image: torch.Tensor, soft: torch.Tensor, chance: Chance) -> torch.Tensor:
@@ -229,7 +242,7 @@ def _soft_tissue(image: torch.Tensor, soft: torch.Tensor, chance: Chance) -> tor
     rng = chance.numpy
     if rng.random() < 0.3:
         return image
-    patches = (_smooth(chance, int(rng.integers(10, 26)), size=image.shape[-1]) * 4).tanh()
+    patches = (_smooth(chance, int(rng.integers(10, 26)), image.shape[2:]) * 4).tanh()
     return (image + soft * patches * rng.uniform(-0.35, 0.35)).clamp_min(0)
 
 
@@ -240,7 +253,7 @@ def _tumour(
     rng = chance.numpy
     center = head.brain_mm[rng.integers(len(head.brain_mm))]
     offset = (points - torch.from_numpy(center)) / torch.from_numpy(rng.uniform(0.7, 1.3, 3).astype(np.float32))
-    depth = 1 - offset.norm(dim=-1)[None, None] / rng.uniform(8, 35) + 0.2 * _smooth(chance, 8)
+    depth = 1 - offset.norm(dim=-1)[None, None] / rng.uniform(8, 35) + 0.2 * _smooth(chance, 8, image.shape[2:])
     width = rng.uniform(0.05, 0.4)
     outer = (depth / width).clamp(0, 1) * (brain > 0.3)
     core = ((depth - rng.uniform(0.2, 0.8)) / width).clamp(0, 1) * (rng.random() < 0.6)
@@ -273,13 +286,13 @@ def _field_of_view(points: torch.Tensor, head: Head, rng: np.random.Generator) -
 
 def _scanner(image: torch.Tensor, chance: Chance) -> torch.Tensor:
     """Gamma, resolution, coil sensitivity and noise."""
-    rng, size = chance.numpy, image.shape[-1]
+    rng = chance.numpy
     image = image.clamp_min(0) ** float(np.exp(rng.uniform(-0.45, 0.45)))
     if rng.random() < 0.75:
         image = _blurred(image, rng.uniform(0.25, 0.9))
     if rng.random() < 0.3:
         image = _thick_slices(image, int(rng.integers(3)), rng.uniform(1.3, 3.0))
-    image = image * (_smooth(chance, int(rng.integers(2, 5)), size=size) * rng.uniform(0, 0.35)).exp()
+    image = image * (_smooth(chance, int(rng.integers(2, 5)), image.shape[2:]) * rng.uniform(0, 0.35)).exp()
     level = rng.uniform(0, 0.06) if rng.random() < 0.85 else rng.uniform(0.06, 0.12)
     noise = chance.normal(*image.shape) * level
     # Magnitude images: no negative signal, and no noise at all where a program has put zeros.
@@ -309,18 +322,18 @@ def _imperfect(brain: torch.Tensor, chance: Chance) -> torch.Tensor:
     """What the coarse stage might have answered: the truth at 4 mm, bent, with bites and false patches, and up to a
     centimetre too small or too large everywhere, lest the fine stage only copies it."""
     rng = chance.numpy
-    small = CUBE // 2
     coarse = functional.avg_pool3d(brain, 2)
-    line = torch.linspace(-1 + 1 / small, 1 - 1 / small, small)
-    lattice = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1).flip(-1)[None]
+    small = coarse.shape[2:]
+    lines = [torch.linspace(-1 + 1 / n, 1 - 1 / n, n) for n in small]
+    lattice = torch.stack(torch.meshgrid(*lines, indexing="ij"), -1).flip(-1)[None]
     shift = torch.from_numpy(rng.normal(0, 0.03, 3).astype(np.float32))
-    bend = _smooth(chance, 6, 3, small).permute(0, 2, 3, 4, 1) * rng.uniform(0, 0.12)
+    bend = _smooth(chance, 6, small, 3).permute(0, 2, 3, 4, 1) * rng.uniform(0, 0.12)
     coarse = functional.grid_sample(coarse, lattice + shift + bend, padding_mode="border", align_corners=False)
     sigma = rng.uniform(0.4, 1.2) if rng.random() < 0.3 else rng.uniform(1.2, 3.5)
     logit = (_blurred(coarse, sigma) - rng.uniform(0.12, 0.88)) * rng.uniform(5, 14) * max(sigma, 1)
-    logit = logit + _smooth(chance, 8, size=small) * rng.uniform(0, 2.5)
+    logit = logit + _smooth(chance, 8, small) * rng.uniform(0, 2.5)
     for _ in range(int(rng.integers(0, 4))):
         center = torch.from_numpy(rng.uniform(-1, 1, 3).astype(np.float32))
         distance = (lattice - center).norm(dim=-1)[:, None]
         logit = logit + rng.uniform(-7, 7) * (1.5 - distance / rng.uniform(0.1, 0.35)).clamp(0, 1)
-    return functional.interpolate(logit.sigmoid(), size=(CUBE,) * 3, mode="trilinear", align_corners=False)
+    return functional.interpolate(logit.sigmoid(), size=brain.shape[2:], mode="trilinear", align_corners=False)
