@@ -1,8 +1,8 @@
 """Where the brain is: the foreground of an image without skull, or else the brain network's answer.
 
-One small network is asked twice: for the whole head at 4 mm, then, knowing that, for the brain alone at 2 mm. All of it
-happens on lattices along the host's own axes put in the order R, A, S, so that flipped, permuted and oblique hosts look
-alike.
+One small network is asked twice: for the whole head at 4 mm, then, knowing that, for the brain alone at 2 mm.
+Everything happens on lattices along the host's own axes put in the order R, A, S, so that flipped, permuted and oblique
+hosts look alike.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from .errors import InputError
-from .networks import NETWORKS, NetworkKind, UpSampling, build_network
+from .networks import NETWORKS, NetworkKind, UpSampling, build_network, memory_layout
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +110,8 @@ class Bundle:
             raise InputError(
                 f"{file} does not fit the {kind} network ({upsampling}): its manifest belongs to other weights"
             ) from problem
-        return network.eval().requires_grad_(False).to(device)
+        layout = memory_layout(NETWORKS[kind].dimensions)
+        return network.eval().requires_grad_(False).to(device, memory_format=layout)
 
     def content_of(self, kind: NetworkKind) -> bytes:
         """A network's file, checked against its checksum."""

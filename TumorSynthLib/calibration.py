@@ -52,7 +52,7 @@ def centred_field(
         distance = float(np.abs(off).max())
         if distance < least:
             best, least = (shifted, mask), distance
-        if distance < 0.1:
+        if distance < 0.2:
             break
         moved = moved + off
         if np.linalg.norm(moved) > limit:

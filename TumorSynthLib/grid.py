@@ -101,58 +101,62 @@ def resample(values: np.ndarray, source: Grid, target: Grid, fill: float = 0.0, 
     if len(set(from_axis)) < 3 or np.abs(matrix).sum() - np.abs(step).sum() > 1e-4 * np.abs(step).sum():
         raise ValueError("lattices to resample between must have parallel axes")
     values = np.transpose(values, from_axis)
-    weights = [
-        _interpolation(offset[source_axis], step[axis], target.shape[axis], values.shape[axis], nearest)
+    stencils = [
+        _Stencil.of(offset[source_axis], step[axis], target.shape[axis], values.shape[axis], nearest)
         for axis, source_axis in enumerate(from_axis)
     ]
-    for axis in sorted(range(3), key=lambda a: weights[a].shape[0] / weights[a].shape[1]):
-        values = _along(values, weights[axis], axis)
+    for axis in sorted(range(3), key=lambda a: target.shape[a] / values.shape[a]):
+        values = stencils[axis].applied(values, axis)
     if fill:
-        a, b, c = (w.sum(1) for w in weights)
+        a, b, c = (stencil.coverage for stencil in stencils)
         values = values + fill * (1 - a[:, None, None] * b[None, :, None] * c[None, None, :])
     return np.ascontiguousarray(values, np.float32)
 
 
-def _along(values: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
-    """Weights times values along one axis, skipping samples that count nowhere and copies that change nothing."""
-    used, filled = np.flatnonzero(weights.any(0)), np.flatnonzero(weights.any(1))
-    if not used.size:
-        shape = list(values.shape)
-        shape[axis] = len(weights)
-        return np.zeros(shape, np.float32)
-    window = [slice(None)] * 3
-    window[axis] = slice(used[0], used[-1] + 1)
-    values, core = values[tuple(window)], weights[filled[0] : filled[-1] + 1, used[0] : used[-1] + 1]
-    if core.shape[0] != core.shape[1] or not np.array_equal(core, np.eye(len(core), dtype=np.float32)):
-        values = _product(core, values, axis)
-    ends = [(0, 0)] * 3
-    ends[axis] = (int(filled[0]), len(weights) - int(filled[-1]) - 1)
-    return np.pad(values, ends) if any(ends[axis]) else values
+@dataclass(frozen=True)
+class _Stencil:
+    """Along one axis: each target position's value is a sum of `amounts` times the source's samples at `places`.
 
+    Gathered by index rather than as a matrix product: BLAS threads go on spinning after a product, and what torch
+    computes next then takes twice as long.
+    """
 
-def _product(weights: np.ndarray, values: np.ndarray, axis: int) -> np.ndarray:
-    """Matrix products on contiguous memory: on any other, NumPy leaves its fast path."""
-    values, weights = np.ascontiguousarray(values), np.ascontiguousarray(weights)
-    first, second, third = values.shape
-    if axis == 0:
-        return (weights @ values.reshape(first, -1)).reshape(-1, second, third)
-    if axis == 1:
-        return np.matmul(weights, values)
-    return (values.reshape(-1, third) @ weights.T).reshape(first, second, -1)
+    size: int
+    places: tuple[np.ndarray, ...]
+    amounts: tuple[np.ndarray, ...]
 
+    @classmethod
+    def of(cls, offset: float, step: float, size: int, source_size: int, nearest: bool) -> _Stencil:
+        """For positions offset + step * k; a long step is averaged over; nothing comes from beyond the ends."""
+        samples = 1 if nearest else max(1, round(abs(step)))
+        places, amounts = [], []
+        for within in (np.arange(samples) + 0.5) / samples - 0.5:
+            position = np.round(offset + step * (np.arange(size) + within), 5)
+            low = np.round(position) if nearest else np.floor(position)
+            share = np.zeros(size) if nearest else position - low
+            for place, amount in ((low.astype(int), 1 - share), (low.astype(int) + 1, share)):
+                inside = (place >= 0) & (place < source_size)
+                amount = np.where(inside, amount / samples, 0).astype(np.float32)
+                if amount.any():
+                    places.append(np.clip(place, 0, source_size - 1))
+                    amounts.append(amount)
+        return cls(size, tuple(places), tuple(amounts))
 
-def _interpolation(offset: float, step: float, size: int, source_size: int, nearest: bool) -> np.ndarray:
-    """The matrix that takes one axis' samples to positions offset + step * k; nothing comes from beyond the ends."""
-    samples = 1 if nearest else max(1, round(abs(step)))
-    inside = (np.arange(samples) + 0.5) / samples - 0.5
-    positions = np.round(offset + step * (np.arange(size)[:, None] + inside[None, :]), 5)
-    if nearest:
-        positions = np.round(positions)
-    low = np.floor(positions).astype(int)
-    share = positions - low
-    weights = np.zeros((size, source_size), np.float32)
-    rows = np.broadcast_to(np.arange(size)[:, None], low.shape)
-    for place, amount in ((low, 1 - share), (low + 1, share)):
-        is_inside = (place >= 0) & (place < source_size)
-        np.add.at(weights, (rows[is_inside], place[is_inside]), (amount[is_inside] / samples).astype(np.float32))
-    return weights
+    @property
+    def coverage(self) -> np.ndarray:
+        return np.sum(self.amounts, axis=0) if self.amounts else np.zeros(self.size)
+
+    def applied(self, values: np.ndarray, axis: int) -> np.ndarray:
+        across = [1, 1, 1]
+        across[axis] = -1
+        total: np.ndarray | None = None
+        for place, amount in zip(self.places, self.amounts, strict=True):
+            part = values.take(place, axis)
+            if not (amount == 1).all():
+                part *= amount.reshape(across)
+            total = part if total is None else np.add(total, part, out=total)
+        if total is None:
+            shape = list(values.shape)
+            shape[axis] = self.size
+            return np.zeros(shape, np.float32)
+        return total

@@ -12,11 +12,11 @@ from scipy import ndimage
 
 from .blending import noise_level, within_ceiling
 from .calibration import centred_field, split_by_shares, spread_outwards
-from .cube import brain_prior, cube_around, window_for_mask, window_for_radius
+from .cube import WINDOW_RADII, brain_prior, cube_around, window_for_mask, window_for_radius
 from .errors import InputError
 from .grid import Grid, canonical_axes, resample
 from .host import HostBrain
-from .networks import map_input, mask_input, mask_logits, paint
+from .networks import map_input, mask_input, mask_logits, memory_layout, paint
 from .random_fields import outline_field, smooth_field
 from .spheres import ConcentricSpheres
 
@@ -27,7 +27,8 @@ IRREGULARITY = (0.08, 0.30)
 ELONGATION = (0.05, 0.35)
 CLUMP_LENGTH = (0.14, 0.32)
 HOLE_MARGIN_VOXELS = 2
-PAINT_CONTEXT_VOXELS = 6
+PAINT_CONTEXT_VOXELS = 5
+PAINT_MULTIPLE = 16
 NOISE_SHARED_VOXELS = 0.6
 # An outline smoother than a voxel, so that finer hosts do not show the cube's steps.
 FIELD_SOFTNESS_VOXELS = 0.6
@@ -222,18 +223,24 @@ def _mask(network, cube, brain, brain_cube, spheres, spheres_image, seed, device
     distance = np.sqrt(cube.squared_distance_mm2(center)) / voxel
     window = (window_for_radius(radius, cube.shape[0]),) * 3
     shown = mask_input(weighted, spheres_image, distance, radius, outline)[(slice(None), *window)]
-    logits = np.full(cube.shape, -SURE, np.float32)
-    logits[window] = mask_logits(network, _to_device(torch.from_numpy(shown)[None], device))[0, 0].cpu().numpy()
+    logits = mask_logits(network, _to_device(torch.from_numpy(shown)[None], device))[0, 0].cpu().numpy()
     # Far from the sphere's edge the network's opinion is not asked: what remains there is only residual noise.
-    field = np.where(distance > 2.2 * radius + 2, SURE, -np.clip(logits, -SURE, SURE)).astype(np.float32)
-    field = ndimage.gaussian_filter(field, FIELD_SOFTNESS_VOXELS) + 0.05 * (distance / radius).astype(np.float32)
-    allowed = brain_cube if brain_cube.any() else distance <= radius
-    voxels = spheres.volume_mm3 / cube.voxel_volume_mm3
-    fingers = FINGER_RADII * radius
-    limit = max(FARTHEST_RECENTRING_RADII * radius, 1.0)
-    return centred_field(
-        field, allowed, voxels, cube.to_index(center), fill=2 * SURE, fingers=fingers, limit=limit
+    near = distance[window] <= WINDOW_RADII * radius + 2
+    inner = np.where(near, -np.clip(logits, -SURE, SURE), SURE).astype(np.float32)
+    inner = ndimage.gaussian_filter(inner, FIELD_SOFTNESS_VOXELS) + 0.05 * distance[window] / radius
+    allowed = brain_cube[window]
+    inner, inside = centred_field(
+        inner,
+        allowed if allowed.any() else distance[window] <= radius,
+        spheres.volume_mm3 / cube.voxel_volume_mm3,
+        cube.to_index(center) - window[0].start,
+        fill=2 * SURE,
+        fingers=FINGER_RADII * radius,
+        limit=max(FARTHEST_RECENTRING_RADII * radius, 1.0),
     )
+    field, mask = np.full(cube.shape, 2 * SURE, np.float32), np.zeros(cube.shape, bool)
+    field[window], mask[window] = inner, inside
+    return field, mask
 
 
 def _map(network, cube, mask, spheres, spheres_image, seed, device) -> np.ndarray:
@@ -282,12 +289,14 @@ def _paint(network, host_cube, mask, level, seed, device) -> np.ndarray:
     ball = ndimage.generate_binary_structure(3, 1)
     hole = ndimage.binary_dilation(mask, ball, iterations=HOLE_MARGIN_VOXELS)
     slices = np.flatnonzero(hole.any((0, 1)))
-    window = window_for_mask(hole.any(2), PAINT_CONTEXT_VOXELS)
-    box = (window, window, slice(slices[0], slices[-1] + 1))
+    rows, columns = (_context(hole.any((1 - axis, 2))) for axis in (0, 1))
+    box = (rows, columns, slice(slices[0], slices[-1] + 1))
     noise = _rng(seed, 3).standard_normal(mask.shape, dtype=np.float32)
     noise = ndimage.gaussian_filter1d(noise, NOISE_SHARED_VOXELS, axis=2, mode="wrap")[box]
     noise /= noise.std()
     soft = ndimage.gaussian_filter(mask[box].astype(np.float32), 0.5) * hole[box]
+    # Tails too small to matter are denormal numbers, which slow a processor down many times.
+    soft[soft < 1e-4] = 0
     stack = [
         _to_device(torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1), np.float32))[:, None], device)
         for v in (host_cube[box], hole[box], level[box], soft, noise)
@@ -298,8 +307,15 @@ def _paint(network, host_cube, mask, level, seed, device) -> np.ndarray:
     return out
 
 
-def _to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
-    import torch
+def _context(marked: np.ndarray) -> slice:
+    """Along one axis, the shortest stretch that holds what is marked and its context, and that the painter, which
+    halves its slices four times, takes."""
+    places = np.flatnonzero(marked)
+    low, high = places[0] - PAINT_CONTEXT_VOXELS, places[-1] + 1 + PAINT_CONTEXT_VOXELS
+    length = min(-(-(high - low) // PAINT_MULTIPLE) * PAINT_MULTIPLE, len(marked))
+    start = int(np.clip((low + high - length) // 2, 0, len(marked) - length))
+    return slice(start, start + length)
 
-    layout = torch.channels_last_3d if batch.dim() == 5 else torch.channels_last
-    return batch.to(device).contiguous(memory_format=layout)
+
+def _to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+    return batch.to(device).contiguous(memory_format=memory_layout(batch.dim() - 2))

@@ -157,9 +157,7 @@ def evaluate(cases: Iterator[Case], network: torch.nn.Module) -> tuple[list[Scor
 
 
 def _line(s: Score) -> str:
-    return (
-        f"{s.group:18} {s.name:28} {s.dice:6.3f} {s.surface_mm:8.1f} mm {s.volume_ratio:8.2f} {s.seconds:7.2f} s"
-    )
+    return f"{s.group:18} {s.name:28} {s.dice:6.3f} {s.surface_mm:8.1f} mm {s.volume_ratio:8.2f} {s.seconds:7.2f} s"
 
 
 def print_summary(scores: list[Score]) -> None:

@@ -87,13 +87,14 @@ def model_card(manifest: dict[str, Any], figures: list[dict[str, str]]) -> str:
         _INTRODUCTION.format(name=manifest["name"], description=manifest["description"].rstrip(".")),
         _data_section(networks),
         _networks_section(networks),
+        _remarks_section(networks),
         _losses_section(networks),
         _evaluation_section(figures),
         _limitations_section(networks),
         _licence_section(manifest),
         _commands_section(manifest),
     ]
-    return "\n".join(sections)
+    return "\n".join(section for section in sections if section)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -151,6 +152,12 @@ def _machines(networks: dict[str, dict[str, Any]]) -> str:
         )
     head = ["network", "machine", "CPU threads", "precision", "torch", "code version", "commit", "state of the code"]
     return _table(head, rows)
+
+
+def _remarks_section(networks: dict[str, dict[str, Any]]) -> str:
+    """What `remark` in a run's run.json owns up to: how it departed from its command."""
+    told = {kind: entry["run"]["remark"] for kind, entry in networks.items() if entry["run"].get("remark")}
+    return "### Remarks on the runs\n" + "".join(f"- {kind}: {remark}\n" for kind, remark in told.items()) if told else ""
 
 
 def _losses_section(networks: dict[str, dict[str, Any]]) -> str:

@@ -246,9 +246,7 @@ def _soft_tissue(image: torch.Tensor, soft: torch.Tensor, chance: Chance) -> tor
     return (image + soft * patches * rng.uniform(-0.35, 0.35)).clamp_min(0)
 
 
-def _tumour(
-    image: torch.Tensor, brain: torch.Tensor, points: torch.Tensor, head: Head, chance: Chance
-) -> torch.Tensor:
+def _tumour(image: torch.Tensor, brain: torch.Tensor, points: torch.Tensor, head: Head, chance: Chance) -> torch.Tensor:
     """A blob, perhaps with a core of another level, so that a real tumour is not taken for something outside."""
     rng = chance.numpy
     center = head.brain_mm[rng.integers(len(head.brain_mm))]
