@@ -157,7 +157,8 @@ def _machines(networks: dict[str, dict[str, Any]]) -> str:
 def _remarks_section(networks: dict[str, dict[str, Any]]) -> str:
     """What `remark` in a run's run.json owns up to: how it departed from its command."""
     told = {kind: entry["run"]["remark"] for kind, entry in networks.items() if entry["run"].get("remark")}
-    return "### Remarks on the runs\n" + "".join(f"- {kind}: {remark}\n" for kind, remark in told.items()) if told else ""
+    lines = "".join(f"- {kind}: {remark}\n" for kind, remark in told.items())
+    return f"### Remarks on the runs\n{lines}" if told else ""
 
 
 def _losses_section(networks: dict[str, dict[str, Any]]) -> str:
