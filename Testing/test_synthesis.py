@@ -163,6 +163,17 @@ def test_free_values_may_run_any_way(synthesizer, head):
     depth = ndimage.distance_transform_edt(case.mask)
     found = [float(depth[case.intensity_map == np.float32(v)].mean()) for v in (0.4, 1.0, 0.7, 0.2)]
     assert found == sorted(found)
+    assert np.allclose(case.lesions[0].class_fractions, case.lesions[0].class_fractions_asked, atol=0.01)
+
+
+def test_the_same_value_in_two_shells_is_one_class(synthesizer, head):
+    host, brain = head
+    spheres = ConcentricSpheres(CENTER, (14, 11, 7), values=(1.0, 0.4, 1.0))
+    case = synthesizer.synthesize(host, spheres, 1, appearance=PLAIN, brain_mask=brain)
+    depth = ndimage.distance_transform_edt(case.mask)
+    bright, dark = depth[case.intensity_map == 1.0], depth[case.intensity_map == np.float32(0.4)]
+    assert bright.min() < dark.mean() < bright.max()
+    assert np.allclose(case.lesions[0].class_fractions, case.lesions[0].class_fractions_asked, atol=0.01)
 
 
 def test_contrast_above_one_stands_out_more_and_below_one_less(synthesizer, head):
@@ -222,7 +233,7 @@ def test_finishing_again_equals_making_anew(synthesizer, head):
         ((400, 0, 0), RADII, r"outside the image: \d+\.\d mm from the brain, the nearest place inside is"),
         ((-70, -10, 15), RADII, r"outside the brain: \d+\.\d mm"),
         (CENTER, (0.3, 0.1), "smaller than a voxel"),
-        ((5, -10, 68), (30, 20, 10), "lies in the brain: move it inwards, or choose a radius of at most"),
+        ((5, -10, 71.5), (30, 20, 10), "lies in the brain: move it inwards, or choose a radius of at most"),
     ],
 )
 def test_places_and_sizes_that_cannot_be_are_refused_with_what_would_be_right(synthesizer, head, center, radii, says):
@@ -242,7 +253,7 @@ def test_the_nearest_place_inside_is_accepted(synthesizer, head):
 
 def test_a_refused_radius_names_one_that_is_accepted(synthesizer, head):
     host, brain = head
-    center = (5, -10, 68)
+    center = (5, -10, 71.5)
     with pytest.raises(InputError) as refusal:
         synthesizer.synthesize(host, ConcentricSpheres(center, (30, 20)), brain_mask=brain)
     radius = float(str(refusal.value).split("at most ")[1].split()[0]) - 0.1

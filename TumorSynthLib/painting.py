@@ -120,9 +120,10 @@ def generate(
     white_matter = white_matter_level(host_cube, brain_cube, cube, spheres)
     host_cube = host_cube / white_matter
 
-    spheres_image = spheres.image(cube)
-    field, mask = _mask(networks["mask"], cube, brain, brain_cube, spheres, spheres_image, seed, device)
-    score = _map(networks["map"], cube, mask, spheres, spheres_image, seed, device)
+    known = spheres.as_the_networks_know()
+    spheres_image = known.image(cube)
+    field, mask = _mask(networks["mask"], cube, brain, brain_cube, known, spheres_image, seed, device)
+    score = _map(networks["map"], cube, mask, known, spheres_image, seed, device)
     ceiling = _ceiling(host) / white_matter
     level = _level(mask, score, spheres, ceiling)
     painted = _paint(networks["paint"], host_cube, mask, level, seed, device)
@@ -171,7 +172,8 @@ def _room(brain: Brain, spheres: ConcentricSpheres) -> tuple[float, float]:
     distance = np.sqrt(lattice.squared_distance_mm2(center))
     radii = np.linspace(radius / ROOM_STEPS, radius, 4 * ROOM_STEPS)
     shares = np.array([inside[distance <= r].mean() for r in radii])
-    fits = radii[shares >= LEAST_SHARE_IN_BRAIN]
+    # With something to spare, so that the radius named is accepted when it is asked for, on a lattice of its own.
+    fits = radii[shares >= LEAST_SHARE_IN_BRAIN + 0.03]
     return float(shares[-1]), float(fits.max()) if fits.size else 0.0
 
 
@@ -262,7 +264,7 @@ def _map(network, cube, mask, spheres, spheres_image, seed, device) -> np.ndarra
 
 def grey_values(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres) -> np.ndarray:
     """The intensity map: the spheres' grey values, each in exactly its share of the mask, 0 outside."""
-    values, shares = spheres.classes()
+    values, shares = spheres.ranked_values()
     out = np.zeros(mask.shape, np.float32)
     out[mask] = values.astype(np.float32)[split_by_shares(score[mask], shares)]
     return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -123,6 +123,27 @@ class ConcentricSpheres:
         """The distinct grey values, darkest first, and the share of the volume that each is to fill."""
         values, which = np.unique(self._resolved.values, return_inverse=True)
         return values, np.bincount(which, weights=self.shell_fractions)
+
+    @property
+    def runs_one_way(self) -> bool:
+        """Whether the values rise, or fall, all the way inwards."""
+        steps = np.diff(self._resolved.values)
+        return bool((steps > 0).all() or (steps < 0).all())
+
+    def as_the_networks_know(self) -> ConcentricSpheres:
+        """The same spheres with values that run one way, as all real lesions' records do. Values that go up and down
+        are put back by `ranked_values`."""
+        if self.runs_one_way:
+            return self
+        rising = tuple(np.linspace(0.5, 1.0, len(self.radii_mm)).tolist())
+        structure = replace(self._resolved, values=rising)
+        return ConcentricSpheres(self.center_ras, self.radii_mm, structure=structure)
+
+    def ranked_values(self) -> tuple[np.ndarray, np.ndarray]:
+        """Grey values and shares in the order of the map network's score, given `as_the_networks_know`."""
+        if self.runs_one_way:
+            return self.classes()
+        return np.array(self._resolved.values), self.shell_fractions
 
     def order_along_depth(self, depth_rank: np.ndarray) -> np.ndarray:
         """The grey value's rank, -1 darkest to 1 brightest, that the shells ask for at a depth (0 surface, 1 core)."""
