@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -223,6 +224,9 @@ def test_finishing_again_equals_making_anew(synthesizer, head):
     painted = synthesizer.paint(host, brain, LesionRequest(spheres, 9))
     synthesizer.finish(host, brain, [painted], [Appearance()])
     finished = synthesizer.finish(host, brain, [painted], [bold])
+    bolder = synthesizer.finish(host, brain, [painted], [replace(bold, contrast=1.6)])
+    again = synthesizer.finish(host, brain, [painted], [bold])
+    assert finished.image.tobytes() == again.image.tobytes() != bolder.image.tobytes()
     anew = synthesizer.synthesize(host, spheres, 9, appearance=bold, brain_mask=mask)
     assert finished.image.tobytes() == anew.image.tobytes()
 

@@ -75,6 +75,7 @@ def speed_rows(synthesizer: LesionSynthesizer, repeats: int) -> list[Row]:
     request = LesionRequest(ConcentricSpheres(center, RADII, structure="ring"), 1, Appearance(smoothing_mm=0.5))
     painted = synthesizer.paint(host, brain, request)
     appearances = [replace(request.appearance, contrast=c) for c in np.linspace(0.8, 1.4, 7)]
+    masses = [replace(request.appearance, mass_effect=m) for m in np.linspace(0.2, 0.8, 7)]
     turn = iter(range(10**9))
 
     def preview() -> object:
@@ -86,6 +87,9 @@ def speed_rows(synthesizer: LesionSynthesizer, repeats: int) -> list[Row]:
     def finish() -> object:
         return synthesizer.finish(host, brain, [painted], [appearances[next(turn) % 7]])
 
+    def push() -> object:
+        return synthesizer.finish(host, brain, [painted], [masses[next(turn) % 7]])
+
     def reference() -> object:
         return ndimage.gaussian_filter(host.voxels.astype(np.float32), 1.0)
 
@@ -93,7 +97,8 @@ def speed_rows(synthesizer: LesionSynthesizer, repeats: int) -> list[Row]:
     for what, action, limit in (
         ("preview (mask, map, painted)", preview, "< 150"),
         ("full lesion, 256 x 256 x 180, warm", full, "< 600, goal 250"),
-        ("new appearance, no network", finish, "< 60"),
+        ("new contrast, smoothing or blend", finish, "< 60"),
+        ("new mass effect or oedema", push, "< 60"),
         ("yardstick: 3D Gaussian over the host", reference, ""),
     ):
         times = measured(action, repeats)

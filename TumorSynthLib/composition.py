@@ -6,7 +6,7 @@ other; where two overlap, the later one takes the voxels, in the image, the mask
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from . import blending, mass_effect, oedema
 from .grid import Grid, resample
 from .host import HostBrain
-from .labelling import LesionFacts, facts_of, labels_of
+from .labelling import LesionFacts, LesionLabels, facts_of, labels_of
 from .painting import Brain, PaintedLesion
 from .parameters import Appearance
 
@@ -47,15 +47,39 @@ class _Canvas:
     zone: np.ndarray
 
 
+class CompositionMemory:
+    """What one composition lends to the next of the same lesions: the displaced, swollen surroundings, which contrast,
+    smoothing and blending do not touch, and the labels, which no appearance touches."""
+
+    def __init__(self) -> None:
+        self._key: tuple | None = None
+        self._surroundings: _Canvas | None = None
+        self._labels: dict[tuple, LesionLabels] = {}
+
+    def surroundings(self, key: tuple, made: Callable[[], _Canvas]) -> _Canvas:
+        if self._surroundings is None or key != self._key:
+            self._key, self._surroundings = key, made()
+        kept = self._surroundings
+        return replace(kept, values=kept.values.copy(), zone=kept.zone.copy())
+
+    def labels(self, lesions: Sequence[PaintedLesion], host: HostBrain, brain: Brain) -> list[LesionLabels]:
+        known = self._labels
+        keys = [(lesion, host, brain) for lesion in lesions]
+        self._labels = {key: known[key] if key in known else labels_of(*key) for key in keys}
+        return [self._labels[key] for key in keys]
+
+
 def compose(
-    host: HostBrain, brain: Brain, lesions: Sequence[PaintedLesion], appearances: Sequence[Appearance]
+    host: HostBrain,
+    brain: Brain,
+    lesions: Sequence[PaintedLesion],
+    appearances: Sequence[Appearance],
+    memory: CompositionMemory | None = None,
 ) -> Composition:
-    canvas = _canvas(host, brain, lesions, appearances)
+    memory = memory or CompositionMemory()
     pairs = list(zip(lesions, appearances, strict=True))
-    for lesion, appearance in pairs:
-        _push_aside(canvas, lesion, appearance)
-    for lesion, appearance in pairs:
-        _swell(canvas, lesion, appearance)
+    around = tuple((lesion, a.mass_effect, a.oedema, a.oedema_extent) for lesion, a in pairs)
+    canvas = memory.surroundings((host, brain, around), lambda: _surroundings_of(host, brain, pairs))
     for lesion, appearance in pairs:
         _paint_in(canvas, lesion, appearance)
     # Arrays laid out in memory like the host: mixing layouts makes every step through both many times slower.
@@ -63,35 +87,36 @@ def compose(
     image[canvas.box][canvas.zone] = host.to_stored(host.denormalized(canvas.values[canvas.zone]))
     zone = np.zeros_like(host.voxels, bool)
     zone[canvas.box] = canvas.zone
-    return Composition(image, *_labelled(host, brain, pairs), zone)
+    return Composition(image, *_labelled(host, brain, pairs, memory.labels(lesions, host, brain)), zone)
+
+
+def _surroundings_of(host: HostBrain, brain: Brain, pairs: list[tuple[PaintedLesion, Appearance]]) -> _Canvas:
+    canvas = _canvas(host, brain, pairs)
+    for lesion, appearance in pairs:
+        _push_aside(canvas, lesion, appearance)
+    for lesion, appearance in pairs:
+        _swell(canvas, lesion, appearance)
+    return canvas
 
 
 def _labelled(
-    host: HostBrain, brain: Brain, pairs: list[tuple[PaintedLesion, Appearance]]
+    host: HostBrain, brain: Brain, pairs: list[tuple[PaintedLesion, Appearance]], made: list[LesionLabels]
 ) -> tuple[np.ndarray, np.ndarray, tuple[LesionFacts, ...]]:
     """Label volume, intensity map, and the facts of each lesion."""
     mask = np.zeros_like(host.voxels, np.uint8 if len(pairs) < 256 else np.uint16)
     grey = np.zeros_like(host.voxels, np.float32)
-    made = []
-    for number, (lesion, appearance) in enumerate(pairs, start=1):
-        labels = labels_of(lesion, host, brain)
+    for number, labels in enumerate(made, start=1):
         mask[labels.box][labels.mask] = number
         grey[labels.box][labels.mask] = labels.grey[labels.mask]
-        made.append((labels, facts_of(lesion, labels, brain, appearance)))
-    facts = [
-        replace(told, voxels_hidden_by_later=int((mask[labels.box][labels.mask] != number).sum()))
-        for number, (labels, told) in enumerate(made, start=1)
-    ]
+    facts = []
+    for number, ((lesion, appearance), labels) in enumerate(zip(pairs, made, strict=True), start=1):
+        hidden = int((mask[labels.box][labels.mask] != number).sum())
+        facts.append(replace(facts_of(lesion, labels, brain, appearance), voxels_hidden_by_later=hidden))
     return mask, grey, tuple(facts)
 
 
-def _canvas(
-    host: HostBrain, brain: Brain, lesions: Sequence[PaintedLesion], appearances: Sequence[Appearance]
-) -> _Canvas:
-    boxes = [
-        host.grid.box(np.array(lesion.spheres.center_ras), _reach(lesion, appearance))
-        for lesion, appearance in zip(lesions, appearances, strict=True)
-    ]
+def _canvas(host: HostBrain, brain: Brain, pairs: list[tuple[PaintedLesion, Appearance]]) -> _Canvas:
+    boxes = [host.grid.box(np.array(lesion.spheres.center_ras), _reach(lesion, a)) for lesion, a in pairs]
     box = tuple(slice(min(b[a].start for b in boxes), max(b[a].stop for b in boxes)) for a in range(3))
     values = np.ascontiguousarray(host.normalized(host.voxels[box]))
     inside = np.ascontiguousarray(brain.mask[box])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .bundle import Bundle
-from .composition import compose
+from .composition import CompositionMemory, compose
 from .errors import InputError, ResourceError
 from .host import HostBrain
 from .labelling import LesionFacts
@@ -60,13 +60,15 @@ class SynthesizedCase:
 
 
 class LesionSynthesizer:
-    """Keeps the networks of one bundle warm, and the brain of the host it saw last."""
+    """Keeps the networks of one bundle warm, the brains of the hosts it saw, and what the last case lends to the next
+    with another appearance. Not for several threads at once."""
 
     def __init__(self, bundle: Bundle, device: torch.device, precision: str) -> None:
         self.bundle, self.device, self.precision = bundle, device, precision
         self.networks = {kind: bundle.load(kind, device) for kind in ("mask", "map", "paint")}
         self._brain_network: torch.nn.Module | None = None
         self._brains: weakref.WeakKeyDictionary[HostBrain, Brain] = weakref.WeakKeyDictionary()
+        self._memory = CompositionMemory()
         self._checksums: weakref.WeakKeyDictionary[Brain, str] = weakref.WeakKeyDictionary()
 
     @classmethod
@@ -144,7 +146,7 @@ class LesionSynthesizer:
         from .provenance import describe
 
         began = time.perf_counter() if began is None else began
-        made = compose(host, brain, painted, appearances)
+        made = compose(host, brain, painted, appearances, self._memory)
         provenance = describe(
             host=host,
             bundle=self.bundle,
