@@ -218,6 +218,12 @@ def test_shared_files_are_referred_to_not_copied(weights):
     Bundle.find("heterogeneous").verify()
 
 
+def test_making_a_sharing_bundle_again_keeps_what_is_its_own(workshop, weights):
+    own = (weights / "heterogeneous" / "map.safetensors").read_bytes()
+    assert make(workshop, "heterogeneous", "--share", "default", out=weights) == 0
+    assert (weights / "heterogeneous" / "map.safetensors").read_bytes() == own
+
+
 def test_given_runs_that_equal_the_shared_ones_are_shared_too(workshop, weights):
     runs = [word for kind in NETWORKS for word in (f"--{kind}", workshop / "runs" / kind)]
     assert make(workshop, "twin", *runs, "--share", "default", out=weights) == 0

@@ -14,7 +14,7 @@ from scipy import ndimage
 from .grid import Grid
 
 # At amount 1, the lesion displaces this share of its own volume: even solid metastases also replace tissue.
-LARGEST_SHARE = 0.7
+LARGEST_SHARE = 0.85
 # Twice as far out the push would be an eighth: less than a voxel, and not worth touching the host for.
 REACH_RADII = 2.2
 REACH_MM = 6.0

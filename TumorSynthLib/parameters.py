@@ -34,7 +34,7 @@ class Appearance:
     )
     blend_width_mm: float = _set(2.0, 0.0, 6.0, "mm", "width of the soft edge between lesion and brain")
     mass_effect: float = _set(
-        0.3, 0.0, 1.0, "", "how far the lesion pushes the brain aside: 1 by about half its own volume, 0 not at all"
+        0.5, 0.0, 1.0, "", "how far the lesion pushes the brain aside: 1 by over half its own volume, 0 not at all"
     )
     oedema: float = _set(0.3, 0.0, 1.0, "", "how dark the swollen white matter around the lesion is; 0 for none")
     oedema_extent: float = _set(

@@ -3,7 +3,7 @@
 python -m training.make_bundle default --mask runs/mask --map runs/map --paint runs/paint --brain runs/brain --data DATA
 python -m training.make_bundle heterogeneous --map runs/map_transposed --share default --data DATA
 
-A network that is not given comes from the bundle named by --share, or stays as it is in a bundle made before. The
+A network that is not given stays as it is in a bundle made before, or comes from the bundle named by --share. The
 bundle is written whole or not at all.
 """
 
@@ -113,10 +113,11 @@ def _network(
         made = _from_run(kind, run, data)
         is_same = shared is not None and shared.manifest["networks"][kind]["sha256"] == made.entry["sha256"]
         return _shared(kind, shared, made.entry) if shared and is_same else made
+    # What a bundle has of its own is what makes it another bundle: sharing the rest must not replace it.
+    if before is not None and (shared is None or before.file_of(kind).parent == before.folder):
+        return _kept(kind, before)
     if shared is not None:
         return _shared(kind, shared, shared.manifest["networks"][kind])
-    if before is not None:
-        return _kept(kind, before)
     raise InputError(f"--{kind} is missing: give its run folder, or --share with a bundle to take it from")
 
 

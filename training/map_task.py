@@ -15,9 +15,10 @@ from TumorSynthLib.cube import CUBE_SIZE, MAX_RADIUS_VOXELS, window_for_mask
 from TumorSynthLib.networks import UpSampling, build_network, map_input
 from TumorSynthLib.spheres import ConcentricSpheres, Structure
 
+from .adversarial import SliceJudgedTask
 from .discriminators import PatchDiscriminator
 from .loop import Chance
-from .losses import hinge_discriminator, hinge_generator
+from .losses import hinge_generator
 from .mask_task import in_square
 from .procedural import (
     SMALLEST_RADIUS_VOXELS,
@@ -75,7 +76,7 @@ class MapCase:
     record: int
 
 
-class MapTask:
+class MapTask(SliceJudgedTask):
     def __init__(self, data: Path, slices: Path, preset: MapPreset) -> None:
         self.preset = preset
         self.brains = training_brains(data)
@@ -146,25 +147,6 @@ class MapTask:
             "cross_entropy": F.cross_entropy(logits[:, mask].T, wanted),
             "fractions": (soft.flatten(1).sum(1) / volume - shares).square().sum(),
         }
-
-    def _set_rate(self, progress: float, is_adversarial: bool) -> None:
-        preset = self.preset
-        share = progress / max(preset.adversarial_from, 1e-6)
-        rate = preset.adversarial_rate if is_adversarial else preset.learning_rate * (1 - 0.7 * share)
-        for group in self.optimizers["map"].param_groups:
-            group["lr"] = rate
-
-    def _update_discriminator(self, fabric: Fabric, real: Tensor, made: Tensor) -> float:
-        judge = self.networks["discriminator"]
-        loss = hinge_discriminator(judge(real)[0].float(), judge(made.detach())[0].float())
-        self._update(fabric, "discriminator", loss)
-        return float(loss.detach())
-
-    def _update(self, fabric: Fabric, name: str, loss: Tensor) -> None:
-        self.optimizers[name].zero_grad()
-        fabric.backward(loss)
-        fabric.clip_gradients(self.networks[name], self.optimizers[name], max_norm=5.0)
-        self.optimizers[name].step()
 
     def sheet(self, network: torch.nn.Module, chance: Chance) -> np.ndarray:
         """Twelve lesions built like real ones: above the procedural truth, below the network's map."""

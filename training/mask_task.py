@@ -14,9 +14,10 @@ from torch import Tensor
 from TumorSynthLib.cube import CUBE_SIZE, window_for_radius
 from TumorSynthLib.networks import build_network, mask_input, mask_logits
 
+from .adversarial import SliceJudgedTask
 from .discriminators import PatchDiscriminator
 from .loop import Chance
-from .losses import hinge_discriminator, hinge_generator
+from .losses import hinge_generator
 from .procedural import (
     ProceduralLesion,
     crop_brain,
@@ -61,7 +62,7 @@ PRESETS = {
 }
 
 
-class MaskTask:
+class MaskTask(SliceJudgedTask):
     def __init__(self, data: Path, slices: Path, preset: MaskPreset) -> None:
         self.preset = preset
         self.brains = training_brains(data)
@@ -128,25 +129,6 @@ class MaskTask:
             "centroid": ((centroid - place) / lesion.radius).square().sum(),
             "spill": (soft * outside).sum() / volume,
         }
-
-    def _set_rate(self, progress: float, is_adversarial: bool) -> None:
-        preset = self.preset
-        share = progress / max(preset.adversarial_from, 1e-6)
-        rate = preset.adversarial_rate if is_adversarial else preset.learning_rate * (1 - 0.7 * share)
-        for group in self.optimizers["mask"].param_groups:
-            group["lr"] = rate
-
-    def _update_discriminator(self, fabric: Fabric, real: Tensor, made: Tensor) -> float:
-        judge = self.networks["discriminator"]
-        loss = hinge_discriminator(judge(real)[0].float(), judge(made.detach())[0].float())
-        self._update(fabric, "discriminator", loss)
-        return float(loss.detach())
-
-    def _update(self, fabric: Fabric, name: str, loss: Tensor) -> None:
-        self.optimizers[name].zero_grad()
-        fabric.backward(loss)
-        fabric.clip_gradients(self.networks[name], self.optimizers[name], max_norm=5.0)
-        self.optimizers[name].step()
 
     def sheet(self, network: torch.nn.Module, chance: Chance) -> np.ndarray:
         """Twelve lesions: above the procedural truth, below what the network made of the same spheres and seed."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from TumorSynthLib.networks import build_network, paint
 
+from .adversarial import AdversarialTask
 from .discriminators import TwoScaleDiscriminator
 from .loop import Chance
 from .losses import (
@@ -78,7 +79,7 @@ class Painting:
     condition: Tensor
 
 
-class PaintTask:
+class PaintTask(AdversarialTask):
     def __init__(self, source: Path, preset: PaintPreset) -> None:
         self.preset = preset
         self.patches = PatchSource(read_records(source, fraction=preset.fraction, axes=preset.axes))
@@ -114,12 +115,6 @@ class PaintTask:
             group["lr"] = self.preset.learning_rate * (1 - progress) + 1e-5
         for group in self.optimizers["discriminator"].param_groups:
             group["lr"] = self.preset.discriminator_rate * (1 - 0.7 * progress)
-
-    def _update(self, fabric: Fabric, name: str, loss: Tensor) -> None:
-        self.optimizers[name].zero_grad()
-        fabric.backward(loss)
-        fabric.clip_gradients(self.networks[name], self.optimizers[name], max_norm=5.0)
-        self.optimizers[name].step()
 
     def _draw(self, chance: Chance, progress: float) -> Patches:
         preset = self.preset
