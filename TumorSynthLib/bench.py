@@ -160,22 +160,22 @@ def control_rows(
 ) -> list[Row]:
     """Asked against got, over random places in a brain, each with all three structures; and whether what one sees
     agrees with the label: painted change in the brain, and visible lesion against mask."""
-    measured: dict[str, list[float]] = {name: [] for name in CONTROL}
+    found: dict[str, list[float]] = {name: [] for name in CONTROL}
     for request in random_requests(brain, placements, seed):
         case = synthesizer.finish(host, brain, [synthesizer.paint(host, brain, request)], [PLAIN])
         facts = case.lesions[0]
         asked, got = np.array(facts.class_fractions_asked), np.array(facts.class_fractions)
         change = np.abs(case.image - host.voxels.astype(float)) * case.zone
-        measured["volume error"].append(100 * abs(facts.volume_mm3 / facts.volume_asked_mm3 - 1))
+        found["volume error"].append(100 * abs(facts.volume_mm3 / facts.volume_asked_mm3 - 1))
         off = np.subtract(facts.centroid_ras, facts.center_ras)
-        measured["centre of mass error"].append(float(np.linalg.norm(off)))
-        measured["class fraction error"].append(100 * float(np.abs(asked - got).max()))
-        measured["label inside the brain"].append(100 * facts.share_in_brain)
-        measured["painted change inside the brain"].append(100 * float(change[brain.mask].sum() / change.sum()))
-        measured["painted change inside the label"].append(100 * float(change[case.mask > 0].sum() / change.sum()))
+        found["centre of mass error"].append(float(np.linalg.norm(off)))
+        found["class fraction error"].append(100 * float(np.abs(asked - got).max()))
+        found["label inside the brain"].append(100 * facts.share_in_brain)
+        found["painted change inside the brain"].append(100 * float(change[brain.mask].sum() / change.sum()))
+        found["painted change inside the label"].append(100 * float(change[case.mask > 0].sum() / change.sum()))
     return [
         Row(what, *np.percentile(values, [50, 5, 95]).tolist(), *CONTROL[what], len(values))
-        for what, values in measured.items()
+        for what, values in found.items()
     ]
 
 

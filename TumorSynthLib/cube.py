@@ -18,6 +18,7 @@ MAX_RADIUS_VOXELS = 18.0
 WINDOWS = (48, 64)
 WINDOW_RADII = 1.7
 WINDOW_MARGIN = 3
+PRIOR_SPREADS = 1.5
 
 
 def cube_voxel_mm(radius_mm: float) -> float:
@@ -54,7 +55,7 @@ def _window(reach: float, size: int) -> slice:
     return slice((size - side) // 2, (size + side) // 2)
 
 
-def brain_prior(brain: Grid, center_ras: np.ndarray, spread_mm: np.ndarray) -> np.ndarray:
-    """A Gaussian over the whole brain, seen from a grid: multiplied with the brain mask it tells the network not only
-    where the brain ends but whereabouts in it the cube lies."""
-    return np.exp(-0.5 * brain.squared_distance_mm2(center_ras, spread_mm))
+def brain_prior(cube: Grid, brain_center: np.ndarray, brain_spread_mm: float) -> np.ndarray:
+    """A Gaussian over the whole brain, seen from a cube: multiplied with the brain mask it tells the network not only
+    where the brain ends but whereabouts in it the cube lies. The spread is the brain voxels' standard deviation."""
+    return np.exp(-0.5 * cube.squared_distance_mm2(brain_center) / (PRIOR_SPREADS * brain_spread_mm) ** 2)

@@ -144,12 +144,7 @@ def check_place(host: HostBrain, brain: Brain, spheres: ConcentricSpheres) -> No
             f"outermost radius {spheres.outer_radius_mm:g} mm is smaller than a voxel of this image:"
             f" at least {np.ceil(100 * least) / 100:g} mm"
         )
-    share, largest = _room(brain, spheres)
-    if share < LEAST_SHARE_IN_BRAIN:
-        raise InputError(
-            f"only {share:.0%} of the outermost sphere ({spheres.outer_radius_mm:g} mm at {shown}) lies in the brain:"
-            f" move it inwards, or choose a radius of at most {largest:.1f} mm here"
-        )
+    _check_room(brain, spheres, shown)
 
 
 def _nearest(brain: Brain, center: np.ndarray) -> str:
@@ -157,8 +152,8 @@ def _nearest(brain: Brain, center: np.ndarray) -> str:
     return f"{distance:.1f} mm from the brain, the nearest place inside is {' '.join(f'{p:.1f}' for p in place)}"
 
 
-def _room(brain: Brain, spheres: ConcentricSpheres) -> tuple[float, float]:
-    """Share of the outermost sphere inside the brain, and the largest radius here with enough of it inside.
+def _check_room(brain: Brain, spheres: ConcentricSpheres, shown: str) -> None:
+    """Enough of the outermost sphere must lie in the brain; a refusal names the largest radius that fits here.
 
     Counted on a fine lattice of its own: thick slices have too few voxels of theirs in a small sphere.
     """
@@ -168,17 +163,18 @@ def _room(brain: Brain, spheres: ConcentricSpheres) -> tuple[float, float]:
     affine[:3, 3] = center - affine[:3, :3] @ np.full(3, ROOM_STEPS)
     lattice = Grid(affine, (2 * ROOM_STEPS + 1,) * 3)
     box = brain.grid.box(center, radius + 2 * float(brain.grid.voxel_mm.max()))
-    inside = _nearest_values(brain.mask[box], brain.grid.part(box), lattice)
+    inside = resample(brain.mask[box], brain.grid.part(box), lattice, nearest=True) > 0.5
     distance = np.sqrt(lattice.squared_distance_mm2(center))
+    share = float(inside[distance <= radius].mean())
+    if share >= LEAST_SHARE_IN_BRAIN:
+        return
     radii = np.linspace(radius / ROOM_STEPS, radius, 4 * ROOM_STEPS)
-    shares = np.array([inside[distance <= r].mean() for r in radii])
     # With something to spare, so that the radius named is accepted when it is asked for, on a lattice of its own.
-    fits = radii[shares >= LEAST_SHARE_IN_BRAIN + 0.03]
-    return float(shares[-1]), float(fits.max()) if fits.size else 0.0
-
-
-def _nearest_values(mask: np.ndarray, grid: Grid, lattice: Grid) -> np.ndarray:
-    return resample(mask, grid, lattice, nearest=True) > 0.5
+    fits = [r for r in radii if inside[distance <= r].mean() >= LEAST_SHARE_IN_BRAIN + 0.03]
+    raise InputError(
+        f"only {share:.0%} of the outermost sphere ({radius:g} mm at {shown}) lies in the brain:"
+        f" move it inwards, or choose a radius of at most {max(fits, default=0.0):.1f} mm here"
+    )
 
 
 def white_matter_level(host_cube: np.ndarray, brain_cube: np.ndarray, cube: Grid, spheres: ConcentricSpheres) -> float:
@@ -221,7 +217,7 @@ def _mask(network, cube, brain, brain_cube, spheres, spheres_image, seed, device
     radius = spheres.outer_radius_mm / voxel
     offsets = [o / voxel for o in cube.axis_offsets_mm(center)]
     outline = outline_field(rng, offsets, radius, rng.uniform(*IRREGULARITY), rng.uniform(*ELONGATION))
-    weighted = brain_cube * brain_prior(cube, brain.center_ras, np.full(3, 1.5 * brain.spread_mm))
+    weighted = brain_cube * brain_prior(cube, brain.center_ras, brain.spread_mm)
     distance = np.sqrt(cube.squared_distance_mm2(center)) / voxel
     window = (window_for_radius(radius, cube.shape[0]),) * 3
     shown = mask_input(weighted, spheres_image, distance, radius, outline)[(slice(None), *window)]

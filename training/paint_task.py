@@ -51,6 +51,7 @@ class PaintPreset:
     warm_up: float = 0.06
     native_share: float = 0.6
     # Small metastases are rare in the 2D set: for the last part of a run larger ones are shrunk to stand in for them.
+    # From step 4092 of 6000, because the shipped run was resumed there with this added.
     small_lesions_from: float = 0.682
     native_share_then: float = 0.45
     smallest_scale_then: float = 0.3

@@ -73,7 +73,7 @@ def crop_brain(files: list[Path], chance: Chance, radius_voxels: float) -> Brain
     affine[:3, :3], affine[:3, 3] = matrix * LABEL_VOXEL_MM, offset * LABEL_VOXEL_MM
     grid = Grid(affine, (CUBE_SIZE,) * 3)
     middle, spread = points.mean(0), points.std(0)
-    prior = brain_prior(grid, middle * LABEL_VOXEL_MM, np.full(3, 1.5 * spread.mean() * LABEL_VOXEL_MM))
+    prior = brain_prior(grid, middle * LABEL_VOXEL_MM, float(spread.mean()) * LABEL_VOXEL_MM)
     return BrainCrop(inside, (inside * prior).astype(np.float32), grid)
 
 
