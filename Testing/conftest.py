@@ -1,8 +1,15 @@
-"""A made-up brain as a file, and the command line without a new process."""
+"""A made-up brain as a file, the command line without a new process, and the workbench's window without a screen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+
+# Before VTK and Qt are imported anywhere: no screen is needed.
+os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +18,7 @@ import pytest
 from cases import Answer, brain_host, brain_of
 from TumorSynthLib import LesionSynthesizer, cli
 from TumorSynthLib.host import HostBrain
+from workbench import Workbench
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +54,39 @@ def here(capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
 def synthesizer() -> LesionSynthesizer:
     """The engine with the shipped default weights."""
     return LesionSynthesizer.from_bundle("default", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def open_module():
+    """The module in the workbench, opened once: its background process stays warm."""
+    from module_bench import ModuleBench
+
+    return ModuleBench()
+
+
+@pytest.fixture
+def module(open_module):
+    """The module on an empty scene."""
+    yield open_module
+    open_module.clear()
+
+
+@pytest.fixture(scope="module")
+def open_workbench() -> Iterator[Workbench]:
+    """One window for all tests of a file, with no module in it. One that other tests left open makes way for it."""
+    if Workbench.current() is not None:
+        Workbench.current().close()
+    bench = Workbench.open(size=(1100, 820), module=None, testing=True)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def bench(open_workbench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench]:
+    """That window with an empty scene, as if just opened. What goes wrong in slots and observers fails the test."""
+    trouble: list[str] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: trouble.append(f"{kind.__name__}: {error}"))
+    open_workbench.start_afresh()
+    yield open_workbench
+    open_workbench.process_events()
+    assert trouble == []

@@ -37,7 +37,8 @@ def _sheared_series(folder):
 def _repeated_series(folder):
     write_dicom_slices(folder, voxels_of(), oblique_affine(), description="A")
     for file in list(folder.iterdir()):
-        file.with_name(f"again{file.name}").write_bytes(file.read_bytes())
+        again = bytearray(file.read_bytes()).replace(b"8.498.1.", b"8.498.7.")  # another image of the same series
+        file.with_name(f"again{file.name}").write_bytes(again)
 
 
 def _truncated_series(folder):
@@ -66,7 +67,7 @@ def _uneven_frames(folder):
         (_repeated_series, "same place"),
         (_truncated_series, "damaged"),
         (_no_images, "no DICOM"),
-        (_uneven_frames, "unevenly"),
+        (_uneven_frames, "irregular"),
     ],
 )
 def test_a_dicom_folder_that_is_no_volume_is_refused(tmp_path, capfd, make, says):

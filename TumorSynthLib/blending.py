@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from .grid import box_of
+
 # Of what a host's data type can store above white matter, lesions use this much; the rest is for their noise.
 HEADROOM = 0.92
 # Of a step blurred by a Gaussian, in standard deviations.
@@ -45,7 +47,7 @@ def soft_mask(mask: np.ndarray, voxel_mm: float, width_mm: float) -> np.ndarray:
         return mask.astype(np.float32)
     sigma = width_mm / voxel_mm / TEN_TO_NINETY_PERCENT
     reach = int(np.ceil(3 * sigma)) + 1
-    box = tuple(slice(max(s.start - reach, 0), s.stop + reach) for s in ndimage.find_objects(mask.astype(np.uint8))[0])
+    box = box_of(mask, reach)
     ramp = ndimage.gaussian_filter(mask[box].astype(np.float32), sigma, mode="constant", truncate=3.0)
     out = np.zeros(mask.shape, np.float32)
     out[box] = np.clip((ramp - 0.1) / 0.8, 0, 1)
@@ -66,7 +68,8 @@ def noise_level(values: np.ndarray, inside: np.ndarray) -> float:
     along the axis of the finest grain."""
     levels = []
     for axis in range(values.ndim):
-        rough = values - ndimage.convolve1d(values, [0.5, 0, 0.5], axis=axis)
+        along = np.moveaxis(np.pad(values, [(1, 1) if a == axis else (0, 0) for a in range(3)], "edge"), axis, 0)
+        rough = values - np.moveaxis(along[:-2] + along[2:], 0, axis) / 2
         sample = rough[inside]
         if sample.size:
             levels.append(1.4826 * float(np.median(np.abs(sample))) / np.sqrt(1.5))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,8 @@ MASK = "lesion_mask.nii.gz"
 INTENSITY_MAP = "intensity_map.nii.gz"
 PROVENANCE = "provenance.json"
 FILES = (IMAGE, MASK, INTENSITY_MAP, PROVENANCE)
+DICOM_FILES = ("image", "lesion_mask.dcm", "intensity_map", PROVENANCE)  # two of them folders, a file for each slice
+_DICOM_SLICE = re.compile(r"(image|intensity_map)/\d+\.dcm")
 PICTURE = "picture.png"  # made of a case by some commands, out of date once the case is replaced
 
 
@@ -34,28 +37,41 @@ class CaseFiles:
 
     folder: Path
     provenance: dict[str, Any]
+    names: tuple[str, ...] = FILES
 
     @property
     def files(self) -> dict[str, Path]:
-        return {name.split(".")[0]: self.folder / name for name in FILES}
+        return {name.split(".")[0]: self.folder / name for name in self.names}
 
 
 def write_case(case: SynthesizedCase, folder: str | Path, overwrite: bool = False) -> CaseFiles:
     """Writes image, masks and provenance into a new folder; with `overwrite` it takes the place of an older case."""
-    folder = _followed(Path(folder))
+    folder = followed(Path(folder))
+    with new_case(folder, overwrite) as draft:
+        record = _write_files(case, draft)
+    return CaseFiles(folder, record)
+
+
+@contextmanager
+def new_case(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """A draft of a case's folder to write files into; at the end it takes the folder's place, whole or not at all."""
+    folder = followed(Path(folder))
     check_folder(folder, overwrite)
     with _draft_beside(folder) as draft:
         try:
-            record = _write_files(case, draft)
+            with _disk_errors(draft):
+                yield draft
+                for path in draft.rglob("*"):
+                    _to_disk(path)
+                _to_disk(draft)
         except InputError as error:  # name the place that the person chose, not the draft
             raise type(error)(str(error).replace(str(draft), str(folder))) from error
         _publish(draft, folder)
-    return CaseFiles(folder, record)
 
 
 def check_folder(folder: str | Path, overwrite: bool = False, inputs: Iterable[Path | None] = ()) -> None:
     """Refuses a folder that cannot be written or must not be replaced; `inputs` must survive the replacement."""
-    folder = _followed(Path(folder))
+    folder = followed(Path(folder))
     if folder.exists():
         _check_existing(folder, overwrite)
         for path in inputs:
@@ -78,13 +94,20 @@ def _check_existing(folder: Path, overwrite: bool) -> None:
     if PROVENANCE not in names:
         raise InputError(f"{folder}: not a case (no {PROVENANCE}), so --overwrite leaves it; choose another folder")
     provenance.read(folder / PROVENANCE)
-    others = [name for name in names if name not in (*FILES, PICTURE)]
+    others = [name for name in names if name not in (*FILES, *DICOM_FILES, PICTURE)]
+    others += [file for file in _files_in(folder, DICOM_FILES) if not _DICOM_SLICE.fullmatch(file)]
     if others:
         shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         raise InputError(f"{folder}: holds other files than a case ({shown}); move them away before --overwrite")
 
 
-def _followed(folder: Path) -> Path:
+def _files_in(folder: Path, names: Iterable[str]) -> list[str]:
+    return sorted(
+        f"{name}/{file.name}" for name in names if (folder / name).is_dir() for file in (folder / name).iterdir()
+    )
+
+
+def followed(folder: Path) -> Path:
     """The folder behind a link or a name such as `.`, so that it can be renamed and its parent is its parent."""
     if folder.is_symlink() and not folder.exists():
         raise InputError(f"{folder}: a link that leads nowhere; remove it or choose another name")
@@ -99,13 +122,13 @@ def _write_files(case: SynthesizedCase, draft: Path) -> dict[str, Any]:
     host.write_volume(draft / INTENSITY_MAP, case.intensity_map, f"SYNTHETIC intensity map by {made_by}")
     arrays = {IMAGE: case.image, MASK: labels, INTENSITY_MAP: case.intensity_map}
     record = {**case.provenance, "outputs": {name: provenance.voxel_checksum(a) for name, a in arrays.items()}}
-    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
-    with _disk_errors(draft):
-        (draft / PROVENANCE).write_text(text + "\n", encoding="utf-8")
-        for name in FILES:
-            _to_disk(draft / name)
-        _to_disk(draft)
+    write_provenance(draft, record)
     return record
+
+
+def write_provenance(draft: Path, record: dict[str, Any]) -> None:
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    (draft / PROVENANCE).write_text(text + "\n", encoding="utf-8")
 
 
 @contextmanager

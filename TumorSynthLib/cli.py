@@ -8,17 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
-from . import __version__, cli_options
+from . import __version__, cli_cohort, cli_options
+from .cli_app import open_workbench
 from .cli_bundles import bundles
 from .cli_exit import run
 from .cli_numbers import gathered
+from .cli_reading import reading
 from .errors import InputError
 from .option_names import APPEARANCE_FIELDS
 from .parameters import Appearance
 
 NAME = "tumorsynth"
 BESIDE_FROM = frozenset(
-    ("recipe", "moved_host", "output", "brain_mask", "bundle", "device", "precision", "threads", "overwrite", "as_json")
+    (
+        *("recipe", "moved_host", "output", "brain_mask", "bundle", "device", "precision", "threads", "overwrite"),
+        *("as_json", "series", "format", "keep_identity"),
+    )
 )
 
 app = typer.Typer(
@@ -29,6 +34,9 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(bundles, name="bundle")
+app.add_typer(reading, name="reading")
+cli_cohort.register(app)
+app.command("app")(open_workbench)
 
 
 def _show_version(wanted: bool) -> None:
@@ -68,6 +76,9 @@ def synthesize(
     device: cli_options.Device = "auto",
     precision: cli_options.Precision = "auto",
     threads: cli_options.Threads = None,
+    series: cli_options.Series = None,
+    format: cli_options.Format = "nifti",
+    keep_identity: cli_options.KeepIdentity = False,
     recipe: cli_options.From = None,
     moved_host: cli_options.MovedHost = None,
     overwrite: cli_options.Overwrite = False,
@@ -102,12 +113,18 @@ def synthesize(
     The first case again, bit for bit:
 
         tumorsynth synthesize --from case1/provenance.json -o again
+
+    From a DICOM folder, back to DICOM: a folder image with the series, its DICOM
+    segmentation lesion_mask.dcm and a folder intensity_map, without the patient's name:
+
+        tumorsynth synthesize dicom_folder -o case4 --format dicom \\
+            --center 30 -20 15 --radii 14 10 5
     """
     from .cli_synthesis import Machine, Target
 
     given = {name for name in context.params if _was_given(context, name)}
     machine = Machine(bundle, device, precision, threads)
-    target = Target(output, overwrite, as_json)
+    target = Target(output, overwrite, as_json, format, keep_identity)
     if recipe is None:
         _make_new(context.params, given, machine, target)
     else:
@@ -137,7 +154,7 @@ def _make_new(chosen: dict[str, Any], given: set[str], machine: Any, target: Any
     else:
         plans = lesion_lists.plans_from_file(chosen["lesions"], options)
     inputs = (chosen["host"], chosen["brain_mask"], chosen["lesions"])
-    cli_synthesis.synthesize(chosen["host"], plans, chosen["brain_mask"], machine, target, inputs)
+    cli_synthesis.synthesize(chosen["host"], plans, chosen["brain_mask"], machine, target, inputs, chosen["series"])
 
 
 def _make_again(chosen: dict[str, Any], given: set[str], machine: Any, target: Any) -> None:
@@ -153,7 +170,10 @@ def _make_again(chosen: dict[str, Any], given: set[str], machine: Any, target: A
     recipe = Recipe.read(chosen["recipe"])
     if "bundle" not in given:
         machine = machine.with_bundle(recipe.bundle_name)
-    cli_synthesis.synthesize_again(recipe, chosen["moved_host"], chosen["brain_mask"], machine, target)
+    if "format" not in given:
+        target = target.like(recipe)
+    host = chosen["moved_host"], chosen["series"]
+    cli_synthesis.synthesize_again(recipe, *host, chosen["brain_mask"], machine, target)
 
 
 def _was_given(context: typer.Context, name: str) -> bool:
@@ -169,6 +189,7 @@ def brain_mask_of(
     device: cli_options.Device = "auto",
     precision: cli_options.Precision = "auto",
     threads: cli_options.Threads = None,
+    series: cli_options.Series = None,
     overwrite: cli_options.Overwrite = False,
     as_json: cli_options.AsJson = False,
 ) -> None:
@@ -182,7 +203,7 @@ def brain_mask_of(
     """
     from .cli_synthesis import Machine, Target, write_brain_mask
 
-    write_brain_mask(host, Machine(bundle, device, precision, threads), Target(output, overwrite, as_json))
+    write_brain_mask(host, Machine(bundle, device, precision, threads), Target(output, overwrite, as_json), series)
 
 
 Repeats = Annotated[int, typer.Option("--repeats", metavar="N", min=1, help="Measurements of each step.")]

@@ -14,6 +14,7 @@ _LESION = "The lesion"
 _FINISH = "How it is finished"
 _MACHINE = "Networks and computer"
 _AGAIN = "The same case again"
+_DICOM = "DICOM"
 
 
 def _option(*names: str, metavar: str, text: str, panel: str, default: bool | str = False, **more: Any) -> Any:
@@ -49,6 +50,12 @@ _BUNDLE_TEXT = "Which trained networks: see `tumorsynth bundle list`."
 _DEVICE_TEXT = "Where to compute. auto takes the fastest there is."
 _PRECISION_TEXT = "Number format of the networks. auto suits the device."
 _THREADS_TEXT = "Processor cores to use. All if left out."
+_SERIES_TEXT = "Which DICOM series, where HOST holds several: its UID or its description."
+_FORMAT_TEXT = (
+    "How to write the case: as NIfTI files, or as a DICOM series with a DICOM segmentation. All cases of one host come"
+    " into the same study."
+)
+_IDENTITY_TEXT = "With --format dicom: keep the patient's name, dates and study instead of replacing them."
 _FOLDER_TEXT = "Folder for the case. It must not exist yet."
 
 OptionalHost = Annotated[Path | None, typer.Argument(metavar="HOST", help=_HOST_TEXT, show_default=False)]
@@ -86,6 +93,10 @@ Precision = Annotated[
     str, _option("--precision", metavar="auto|float32|bfloat16", text=_PRECISION_TEXT, panel=_MACHINE, default=True)
 ]
 Threads = Annotated[int | None, _option("--threads", metavar="N", text=_THREADS_TEXT, panel=_MACHINE)]
+
+Series = Annotated[str | None, _option("--series", metavar="UID", text=_SERIES_TEXT, panel=_DICOM)]
+Format = Annotated[str, _option("--format", metavar="nifti|dicom", text=_FORMAT_TEXT, panel=_DICOM, default=True)]
+KeepIdentity = Annotated[bool, typer.Option("--keep-identity", help=_IDENTITY_TEXT, rich_help_panel=_DICOM)]
 
 From = Annotated[Path | None, _option("--from", metavar="PROVENANCE.json", text=_FROM_TEXT, panel=_AGAIN)]
 MovedHost = Annotated[Path | None, _option("--host", metavar="FILE", text=_MOVED_TEXT, panel=_AGAIN)]

@@ -30,6 +30,7 @@ from .volume_files import NIFTI_SUFFIXES, suffix_of
 # A case made with more threads than there are cores here is made again with as many, as numbers may be rounded by
 # their count; but beyond some number OpenMP ends the process where nothing can catch it.
 MOST_THREADS_PER_MACHINE = 64
+FORMATS = ("nifti", "dicom")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,31 @@ class Target:
     path: Path
     overwrite: bool
     as_json: bool
+    format: str = "nifti"
+    keep_identity: bool = False
+
+    def check(self) -> None:
+        if self.format not in FORMATS:
+            raise InputError(f"--format '{self.format}' is unknown: choose one of {', '.join(FORMATS)}")
+        if self.keep_identity and self.format != "dicom":
+            raise InputError("--keep-identity belongs to --format dicom: other formats hold no patient's name")
+
+    def check_host(self, host: HostBrain) -> None:
+        if self.format == "dicom":
+            from .dicom.case import check_dicom
+
+            check_dicom(host, keep_identity=self.keep_identity)
+
+    def like(self, recipe: Recipe) -> Target:
+        """In the format of an earlier case."""
+        return replace(self, format=recipe.format, keep_identity=self.keep_identity or recipe.keep_identity)
+
+    def write(self, case: SynthesizedCase) -> CaseFiles:
+        if self.format == "dicom":
+            from .dicom.case import write_dicom_case
+
+            return write_dicom_case(case, self.path, self.overwrite, keep_identity=self.keep_identity)
+        return write_case(case, self.path, self.overwrite)
 
 
 def synthesize(
@@ -78,12 +104,14 @@ def synthesize(
     machine: Machine,
     target: Target,
     inputs: Sequence[Path | None],
+    series: str | None = None,
 ) -> None:
     """A new case. `inputs` are all files it is made from, none of which may be replaced by it."""
     machine.check()
+    target.check()
     check_folder(target.path, target.overwrite, inputs)
     began = time.perf_counter()
-    host = HostBrain.read(host_file)
+    host = _read_host(host_file, series, target)
     brain_mask = read_mask(brain_mask_file, host) if brain_mask_file else None
     with reporting() as progress:
         case = _make_case(machine.synthesizer(), host, plans, brain_mask, progress)
@@ -92,7 +120,12 @@ def synthesize(
 
 
 def synthesize_again(
-    recipe: Recipe, host_file: Path | None, brain_mask_file: Path | None, machine: Machine, target: Target
+    recipe: Recipe,
+    host_file: Path | None,
+    series: str | None,
+    brain_mask_file: Path | None,
+    machine: Machine,
+    target: Target,
 ) -> None:
     """The case of a provenance file once more, or a refusal that says what is not the same."""
     host_file = host_file or recipe.host_file
@@ -100,10 +133,11 @@ def synthesize_again(
         raise InputError(f"{recipe.path}: does not say which file its host was; give it with --host FILE")
     brain_mask_file = _same_brain_mask_file(recipe, brain_mask_file)
     machine.check()
+    target.check()
     check_folder(target.path, target.overwrite, (host_file, brain_mask_file))
     recipe.check_bundle(Bundle.find(machine.bundle))
     began = time.perf_counter()
-    host = HostBrain.read(host_file)
+    host = _read_host(host_file, series, target)
     recipe.check_host(host)
     brain_mask = read_mask(brain_mask_file, host) if brain_mask_file else None
     if brain_mask is not None:
@@ -130,11 +164,11 @@ def _same_brain_mask_file(recipe: Recipe, given: Path | None) -> Path | None:
     return given or recipe.brain_mask_file
 
 
-def write_brain_mask(host_file: Path, machine: Machine, target: Target) -> None:
+def write_brain_mask(host_file: Path, machine: Machine, target: Target, series: str | None = None) -> None:
     machine.check()
     _check_mask_file(target, host_file)
     began = time.perf_counter()
-    host = HostBrain.read(host_file)
+    host = _read_host(host_file, series, target)
     with reporting() as progress:
         progress("finding the brain", 0.2)
         brain = machine.synthesizer().find_brain(host)
@@ -149,6 +183,14 @@ def write_brain_mask(host_file: Path, machine: Machine, target: Target) -> None:
         print(json.dumps(facts))
     else:
         print(f"{target.path}: brain of {facts['volume_ml']:g} ml ({facts['method']}), {facts['seconds']:g} s")
+
+
+def _read_host(file: Path, series: str | None, target: Target) -> HostBrain:
+    host = HostBrain.read(file, series=series)
+    for note in host.notes:
+        print(f"note: {note}", file=sys.stderr)
+    target.check_host(host)
+    return host
 
 
 def _make_case(
@@ -166,7 +208,7 @@ def _write(case: SynthesizedCase, brain_mask_file: Path | None, target: Target, 
     progress("writing the case", 1.0)
     if brain_mask_file is not None:
         case = replace(case, provenance=provenance.with_brain_file(case.provenance, brain_mask_file))
-    return write_case(case, target.path, target.overwrite)
+    return target.write(case)
 
 
 def _synthesizer_like(recipe: Recipe, machine: Machine) -> LesionSynthesizer:

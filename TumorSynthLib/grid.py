@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +37,7 @@ class Grid:
     def to_index(self, ras: np.ndarray) -> np.ndarray:
         return np.asarray(ras, float) @ self._inverse[:3, :3].T + self._inverse[:3, 3]
 
-    def box(self, center_ras: np.ndarray, half_mm: float) -> tuple[slice, slice, slice]:
+    def box(self, center_ras: np.ndarray, half_mm: float) -> Box:
         """The slices that hold every voxel within `half_mm` of a point along the grid's own axes."""
         center = self.to_index(center_ras)
         reach = half_mm / self.voxel_mm
@@ -42,7 +45,7 @@ class Grid:
         high = np.clip(np.ceil(center + reach) + 1, 0, self.shape).astype(int)
         return tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
 
-    def box_covering(self, other: Grid, where: np.ndarray) -> tuple[slice, slice, slice]:
+    def box_covering(self, other: Grid, where: np.ndarray) -> Box:
         """The slices that hold every voxel touched by the voxels of another lattice that `where` marks."""
         marked = [np.flatnonzero(where.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
         if not marked[0].size:
@@ -53,7 +56,7 @@ class Grid:
         high = np.clip(np.ceil(corners.max(0)) + 1, 0, self.shape).astype(int)
         return tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
 
-    def part(self, box: tuple[slice, slice, slice]) -> Grid:
+    def part(self, box: Box) -> Grid:
         affine = self.affine.copy()
         affine[:3, 3] = self.to_ras(np.array([s.start for s in box]))
         return Grid(affine, tuple(s.stop - s.start for s in box))  # type: ignore[arg-type]
@@ -73,6 +76,40 @@ class Grid:
             ((np.arange(n) - c) * s).astype(np.float32)
             for n, c, s in zip(self.shape, center, self.voxel_mm, strict=True)
         ]
+
+
+def box_of(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
+    """The smallest box around all that is marked, and so many voxels more on every side that has them."""
+    box = [slice(None)] * mask.ndim
+    for axis in range(mask.ndim):
+        marked = np.flatnonzero(mask[tuple(box)].any(tuple(a for a in range(mask.ndim) if a != axis)))
+        if not marked.size:
+            return (slice(0, 0),) * mask.ndim
+        box[axis] = slice(int(marked[0]), int(marked[-1]) + 1)
+    ends = zip(box, mask.shape, strict=True)
+    return tuple(slice(max(s.start - margin, 0), min(s.stop + margin, size)) for s, size in ends)
+
+
+def union_of(boxes: Sequence[Box]) -> Box:
+    """The smallest box that holds them all; empty ones count for nothing."""
+    boxes = [box for box in boxes if not is_empty(box)] or list(boxes)
+    return tuple(slice(min(b[a].start for b in boxes), max(b[a].stop for b in boxes)) for a in range(3))  # type: ignore[return-value]
+
+
+def common_part(one: Box, other: Box) -> Box:
+    ends = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)]
+    return tuple(slice(low, max(low, high)) for low, high in ends)  # type: ignore[return-value]
+
+
+def within(box: Box, outer: Box) -> Box:
+    """A box counted from the corner of another that holds it."""
+    if is_empty(box):
+        return (slice(0, 0),) * 3
+    return tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True))  # type: ignore[return-value]
+
+
+def is_empty(box: Box) -> bool:
+    return any(s.stop <= s.start for s in box)
 
 
 def canonical_axes(affine: np.ndarray) -> np.ndarray:
@@ -95,7 +132,7 @@ def resample(values: np.ndarray, source: Grid, target: Grid, fill: float = 0.0, 
     """
     matrix = source._inverse[:3, :3] @ target.affine[:3, :3]
     offset = source.to_index(target.affine[:3, 3])
-    values = np.asarray(values, np.float32)
+    values = np.asarray(values)
     from_axis = np.abs(matrix).argmax(axis=0)
     step = matrix[from_axis, np.arange(3)]
     if len(set(from_axis)) < 3 or np.abs(matrix).sum() - np.abs(step).sum() > 1e-4 * np.abs(step).sum():
@@ -105,6 +142,7 @@ def resample(values: np.ndarray, source: Grid, target: Grid, fill: float = 0.0, 
         _Stencil.of(offset[source_axis], step[axis], target.shape[axis], values.shape[axis], nearest)
         for axis, source_axis in enumerate(from_axis)
     ]
+    # What shrinks most first; a large source is never copied whole in floating point.
     for axis in sorted(range(3), key=lambda a: target.shape[a] / values.shape[a]):
         values = stencils[axis].applied(values, axis)
     if fill:
@@ -151,7 +189,7 @@ class _Stencil:
         across[axis] = -1
         total: np.ndarray | None = None
         for place, amount in zip(self.places, self.amounts, strict=True):
-            part = values.take(place, axis)
+            part = _picked(values, place, axis).astype(np.float32, copy=False)
             if not (amount == 1).all():
                 part *= amount.reshape(across)
             total = part if total is None else np.add(total, part, out=total)
@@ -160,3 +198,10 @@ class _Stencil:
             shape[axis] = self.size
             return np.zeros(shape, np.float32)
         return total
+
+
+def _picked(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    """`take`, which first copies all of an array that is not laid out in C's order; a fine host's takes seconds."""
+    if values.flags.c_contiguous:
+        return values.take(places, axis)
+    return values[(slice(None),) * axis + (places,)]

@@ -29,7 +29,8 @@ class HostBrain:
     """A brain MRI as stored: nothing is resampled, reoriented or rescaled.
 
     `voxels` (i, j, k) hold the file's own values in its own data type; `affine` takes ijk to RAS millimetres. `slope`
-    and `intercept` are a NIfTI file's rescale, carried only so that it can be written back.
+    and `intercept` are the rescale of a NIfTI file or DICOM series, carried only so that it can be written back.
+    `notes` are what a person should know about the file, such as series that lay beside it.
     """
 
     voxels: np.ndarray
@@ -37,6 +38,7 @@ class HostBrain:
     source: Path | None = None
     slope: float = 1.0
     intercept: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         name = self.source or "volume"
@@ -52,11 +54,15 @@ class HostBrain:
         object.__setattr__(self, "affine", affine)
 
     @classmethod
-    def read(cls, path: str | Path) -> HostBrain:
-        """A host from NIfTI, NRRD, MetaImage or a DICOM folder."""
+    def read(cls, path: str | Path, *, series: str | None = None) -> HostBrain:
+        """A host from NIfTI, NRRD, MetaImage or DICOM: a folder, or a file of the series.
+
+        `series` is the UID or description of one of several DICOM series in a folder.
+        """
         path = Path(path)
-        stored = read_volume(path)
-        return cls(stored.voxels, stored.affine, path, stored.slope, stored.intercept)
+        stored = read_volume(path, series)
+        source = stored.source or path
+        return cls(stored.voxels, stored.affine, source, stored.slope, stored.intercept, stored.notes)
 
     @classmethod
     def from_array(cls, voxels: np.ndarray, affine: np.ndarray) -> HostBrain:

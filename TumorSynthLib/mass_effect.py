@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .grid import Grid
+from .grid import Grid, resample
 
 # At amount 1, the lesion displaces this share of its own volume: even solid metastases also replace tissue.
 LARGEST_SHARE = 0.85
@@ -29,9 +29,15 @@ def reach_mm(radius_mm: float) -> float:
 
 
 def displacement_mm(
-    grid: Grid, brain: np.ndarray, center_ras: np.ndarray, radius_mm: float, amount: float
+    grid: Grid,
+    brain: np.ndarray,
+    center_ras: np.ndarray,
+    radius_mm: float,
+    amount: float,
+    room: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(3, ...) along the grid's axes: where, relative to each voxel, its tissue came from."""
+    """(3, ...) along the grid's axes: where, relative to each voxel, its tissue came from. `room` is `room_to_move` of
+    the same place, for those who ask about several amounts."""
     offsets = grid.axis_offsets_mm(center_ras)
     distance = np.sqrt(grid.squared_distance_mm2(center_ras))
     share = amount * LARGEST_SHARE
@@ -40,12 +46,19 @@ def displacement_mm(
         distance * (1 - share) ** (1 / 3),
         np.cbrt(np.maximum(distance**3 - share * radius_mm**3, 0)),
     )
-    fade = np.clip(1 - distance / reach_mm(radius_mm), 0, 1)
-    border = np.clip(ndimage.distance_transform_edt(brain, sampling=grid.voxel_mm) / BORDER_MM, 0, 1)
-    strength = (origin - distance) / np.maximum(distance, 1e-3) * _smooth(fade) * _smooth(border)
+    room = room_to_move(grid, brain, center_ras, radius_mm) if room is None else room
+    strength = (origin - distance) / np.maximum(distance, 1e-3) * room
     field = np.stack([strength * o.reshape([-1 if k == a else 1 for k in range(3)]) for a, o in enumerate(offsets)])
     field = np.stack([ndimage.gaussian_filter(f, 1.0) for f in field]) * brain
     return weakened_to_diffeomorphic(field, grid.voxel_mm).astype(np.float32)
+
+
+def room_to_move(grid: Grid, brain: np.ndarray, center_ras: np.ndarray, radius_mm: float) -> np.ndarray:
+    """From 1 near the lesion to 0 far away and at the brain's border."""
+    distance = np.sqrt(grid.squared_distance_mm2(center_ras))
+    fade = np.clip(1 - distance / reach_mm(radius_mm), 0, 1)
+    border = np.clip(ndimage.distance_transform_edt(brain, sampling=grid.voxel_mm) / BORDER_MM, 0, 1)
+    return _smooth(fade) * _smooth(border)
 
 
 def _smooth(share: np.ndarray) -> np.ndarray:
@@ -70,6 +83,15 @@ def jacobian(field: np.ndarray, voxel_mm: np.ndarray) -> np.ndarray:
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
+def shift_in_voxels(field: np.ndarray, around: Grid, grid: Grid) -> np.ndarray:
+    """A displacement along a cube's axes, as voxels along another lattice's."""
+    turn = (grid.affine[:3, :3] / grid.voxel_mm).T @ (around.affine[:3, :3] / around.voxel_mm)
+    shift = np.empty((3, *grid.shape), np.float32)
+    for component, along in enumerate(np.abs(turn).argmax(0)):
+        shift[along] = resample(field[component], around, grid) * (turn[along, component] / grid.voxel_mm[along])
+    return shift
+
+
 def displaced(
     values: np.ndarray, shift_voxels: np.ndarray, noise: float, rng: np.random.Generator, start: int = 0
 ) -> np.ndarray:
@@ -83,17 +105,23 @@ def displaced(
     import torch.nn.functional as F
 
     shape = shift_voxels.shape[1:]
-    places = torch.from_numpy(shift_voxels).clone()
+    shift = torch.from_numpy(shift_voxels).view(3, -1)
+    grain = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).view(-1)
+    made = torch.from_numpy(values[start : start + shape[0]].copy())
+    # About half of a box does not move: only the rest is fetched.
+    moving = (shift.abs().amax(0) > LEAST_SHIFT_VOXELS).nonzero().view(-1)
+    places = shift[:, moving]
     places[0] += start
-    for axis, count in enumerate(shape):
-        places[axis] += torch.arange(count, dtype=torch.float32).view([-1 if k == axis else 1 for k in range(3)])
-    size = torch.tensor([max(n - 1, 1) for n in values.shape], dtype=torch.float32).view(3, 1, 1, 1)
-    grid = (places * (2 / size) - 1).flip(0).permute(1, 2, 3, 0)[None]
+    scale = []
+    rest = moving
+    for axis in (2, 1, 0):
+        places[axis] += rest % shape[axis]
+        rest = rest.div(shape[axis], rounding_mode="floor")
+        scale.append(2 / max(values.shape[axis] - 1, 1))
+    wanted = (places.flip(0).T * torch.tensor(scale) - 1).view(1, 1, 1, -1, 3)
     source = torch.from_numpy(values)[None, None]
-    fetched = F.grid_sample(source, grid, padding_mode="border", align_corners=True)[0, 0]
+    fetched = F.grid_sample(source, wanted, padding_mode="border", align_corners=True).view(-1)
     share = places.frac_().abs_()
     kept = (1 - 2 * share * (1 - share)).prod(0)
-    grain = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-    moves = torch.from_numpy(shift_voxels).abs().amax(0) > LEAST_SHIFT_VOXELS
-    still = source[0, 0, start : start + shape[0]]
-    return torch.where(moves, fetched + noise * (1 - kept).sqrt() * grain, still).numpy()
+    made.view(-1)[moving] = fetched + noise * (1 - kept).sqrt() * grain[moving]
+    return made.numpy()

@@ -37,6 +37,20 @@ def darkened(
     base: np.ndarray, share: np.ndarray, white_matter: float, amount: float, voxel_mm: np.ndarray
 ) -> np.ndarray:
     """The base with white matter darkened by `amount` of the most it can be, where the share says."""
-    smooth = ndimage.gaussian_filter(base, 0.8 / np.asarray(voxel_mm)) / white_matter
-    whiteness = np.clip((smooth - 0.72) / 0.2, 0, 1) * np.clip((1.45 - smooth) / 0.2, 0, 1)
+    return darkened_by(base, share, whiteness(base, white_matter, voxel_mm), amount)
+
+
+def whiteness(base: np.ndarray, white_matter: float, voxel_mm: np.ndarray) -> np.ndarray:
+    """From 0 to 1, how far a voxel's surroundings look like white matter: neither grey nor brighter than a brain is."""
+    smooth = ndimage.gaussian_filter(base, 0.8 / np.asarray(voxel_mm))
+    smooth /= white_matter
+    not_bright = np.clip((1.45 - smooth) / 0.2, 0, 1)
+    smooth -= 0.72
+    smooth /= 0.2
+    np.clip(smooth, 0, 1, out=smooth)
+    smooth *= not_bright
+    return smooth
+
+
+def darkened_by(base: np.ndarray, share: np.ndarray, whiteness: np.ndarray, amount: float) -> np.ndarray:
     return base * (1 - amount * DARKEST * share * whiteness)

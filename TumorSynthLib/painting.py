@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from .blending import noise_level, within_ceiling
 from .calibration import centred_field, split_by_shares, spread_outwards
 from .cube import WINDOW_RADII, brain_prior, cube_around, window_for_mask, window_for_radius
 from .errors import InputError
-from .grid import Grid, canonical_axes, resample
+from .grid import Grid, box_of, canonical_axes, resample
 from .host import HostBrain
 from .networks import map_input, mask_input, mask_logits, memory_layout, paint
 from .random_fields import outline_field, smooth_field
@@ -113,7 +113,7 @@ def generate(
 ) -> PaintedLesion:
     center = np.array(spheres.center_ras)
     cube = cube_around(host.grid, center, spheres.outer_radius_mm)
-    box = host.grid.box(cube.to_ras(np.full(3, cube.shape[0] / 2)), cube.shape[0] * cube.voxel_mm[0] / 2 + 8)
+    box = host.grid.box_covering(cube, np.ones(cube.shape, bool))
     nearby = host.grid.part(box)
     brain_cube = resample(brain.mask[box], nearby, cube) > 0.5
     host_cube = resample(host.normalized(host.voxels[box]), nearby, cube)
@@ -216,20 +216,20 @@ def _mask(network, cube, brain, brain_cube, spheres, spheres_image, seed, device
     center = np.array(spheres.center_ras)
     radius = spheres.outer_radius_mm / voxel
     offsets = [o / voxel for o in cube.axis_offsets_mm(center)]
-    outline = outline_field(rng, offsets, radius, rng.uniform(*IRREGULARITY), rng.uniform(*ELONGATION))
-    weighted = brain_cube * brain_prior(cube, brain.center_ras, brain.spread_mm)
-    distance = np.sqrt(cube.squared_distance_mm2(center)) / voxel
     window = (window_for_radius(radius, cube.shape[0]),) * 3
-    shown = mask_input(weighted, spheres_image, distance, radius, outline)[(slice(None), *window)]
+    outline = outline_field(rng, offsets, radius, rng.uniform(*IRREGULARITY), rng.uniform(*ELONGATION), window)
+    weighted = (brain_cube * brain_prior(cube, brain.center_ras, brain.spread_mm))[window]
+    distance = np.sqrt(cube.squared_distance_mm2(center)[window]) / voxel
+    shown = mask_input(weighted, spheres_image[window], distance, radius, outline)
     logits = mask_logits(network, _to_device(torch.from_numpy(shown)[None], device))[0, 0].cpu().numpy()
     # Far from the sphere's edge the network's opinion is not asked: what remains there is only residual noise.
-    near = distance[window] <= WINDOW_RADII * radius + 2
+    near = distance <= WINDOW_RADII * radius + 2
     inner = np.where(near, -np.clip(logits, -SURE, SURE), SURE).astype(np.float32)
-    inner = ndimage.gaussian_filter(inner, FIELD_SOFTNESS_VOXELS) + 0.05 * distance[window] / radius
+    inner = ndimage.gaussian_filter(inner, FIELD_SOFTNESS_VOXELS) + 0.05 * distance / radius
     allowed = brain_cube[window]
     inner, inside = centred_field(
         inner,
-        allowed if allowed.any() else distance[window] <= radius,
+        allowed if allowed.any() else distance <= radius,
         spheres.volume_mm3 / cube.voxel_volume_mm3,
         cube.to_index(center) - window[0].start,
         fill=2 * SURE,
@@ -269,7 +269,7 @@ def grey_values(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres)
 def _level(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres, ceiling: float) -> np.ndarray:
     """How bright the painter is to make each voxel. Classes enter softened: a painter shown steps paints steps."""
     structure = spheres.resolved_structure
-    window = (window_for_mask(mask),) * 3
+    window = box_of(mask, int(4 * LEVEL_SOFTNESS_VOXELS + 0.5) + 1)
     inside = mask[window]
     level = np.asarray(structure.level_of(grey_values(inside, score[window], spheres)), np.float32)
     weight = ndimage.gaussian_filter(inside.astype(np.float32), LEVEL_SOFTNESS_VOXELS)
@@ -284,14 +284,12 @@ def _paint(network, host_cube, mask, level, seed, device) -> np.ndarray:
     """Paints the axial slices that meet the lesion; noise is shared between neighbours, for continuity."""
     import torch
 
-    ball = ndimage.generate_binary_structure(3, 1)
-    hole = ndimage.binary_dilation(mask, ball, iterations=HOLE_MARGIN_VOXELS)
+    hole = _grown(mask, HOLE_MARGIN_VOXELS)
     slices = np.flatnonzero(hole.any((0, 1)))
     rows, columns = (_context(hole.any((1 - axis, 2))) for axis in (0, 1))
     box = (rows, columns, slice(slices[0], slices[-1] + 1))
-    noise = _rng(seed, 3).standard_normal(mask.shape, dtype=np.float32)
-    noise = ndimage.gaussian_filter1d(noise, NOISE_SHARED_VOXELS, axis=2, mode="wrap")[box]
-    noise /= noise.std()
+    noise = _paint_noise(seed, mask.shape)[box]
+    noise = noise / noise.std()
     soft = ndimage.gaussian_filter(mask[box].astype(np.float32), 0.5) * hole[box]
     # Tails too small to matter are denormal numbers, which slow a processor down many times.
     soft[soft < 1e-4] = 0
@@ -303,6 +301,23 @@ def _paint(network, host_cube, mask, level, seed, device) -> np.ndarray:
     painted = paint(network, *stack)[:, 0].cpu().numpy().transpose(1, 2, 0)
     out[box] = spread_outwards(painted, mask[box], 1.0)
     return out
+
+
+def _grown(mask: np.ndarray, voxels: int) -> np.ndarray:
+    """The mask and all within so many steps from voxel to voxel."""
+    box = box_of(mask, voxels + 1)
+    out = np.zeros(mask.shape, bool)
+    out[box] = ndimage.binary_dilation(mask[box], ndimage.generate_binary_structure(3, 1), iterations=voxels)
+    return out
+
+
+@lru_cache(maxsize=8)
+def _paint_noise(seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Chance for the painter; kept, as a lesion that is dragged keeps its seed."""
+    noise = _rng(seed, 3).standard_normal(shape, dtype=np.float32)
+    noise = ndimage.gaussian_filter1d(noise, NOISE_SHARED_VOXELS, axis=2, mode="wrap")
+    noise.flags.writeable = False
+    return noise
 
 
 def _context(marked: np.ndarray) -> slice:

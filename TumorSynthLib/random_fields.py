@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy import fft
@@ -14,13 +18,57 @@ def _squared_frequencies(size: int) -> np.ndarray:
     return (full[:, None, None] ** 2 + full[None, :, None] ** 2 + half[None, None, :] ** 2).astype(np.float32)
 
 
+# Whoever drags a lesion asks for the same chance again and again.
+_KEPT_SPECTRA, _KEPT_FIELDS = 8, 8
+_spectra: OrderedDict[tuple, tuple[np.ndarray, dict]] = OrderedDict()
+_fields: OrderedDict[tuple, np.ndarray] = OrderedDict()
+_lock = threading.Lock()
+
+
 def smooth_field(rng: np.random.Generator, size: int, lengths: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """Noise of unit variance: a sum of Gaussian random fields, each given as (weight, correlation length in voxels)."""
-    spectrum = fft.rfftn(rng.standard_normal((size,) * 3, dtype=np.float32))
+    """Noise of unit variance: a sum of Gaussian random fields, each given as (weight, correlation length in voxels).
+    To be read only: the same field is given to whoever asks for it in the same state of chance."""
+    key = (_state_of(rng), size)
+    spectrum = _spectrum(rng, key)
+    return _kept(_fields, (*key, lengths), _KEPT_FIELDS, lambda: _shaped(spectrum, size, lengths))
+
+
+def _state_of(rng: np.random.Generator) -> tuple:
+    state = rng.bit_generator.state
+    return (state["bit_generator"], repr(state))
+
+
+def _spectrum(rng: np.random.Generator, key: tuple) -> np.ndarray:
+    """Of white noise. Leaves the generator where drawing the noise does."""
+
+    def drawn() -> tuple[np.ndarray, dict]:
+        spectrum = fft.rfftn(rng.standard_normal((key[1],) * 3, dtype=np.float32))
+        return spectrum, rng.bit_generator.state
+
+    spectrum, rng.bit_generator.state = _kept(_spectra, key, _KEPT_SPECTRA, drawn)
+    return spectrum
+
+
+def _kept(kept: OrderedDict, key: tuple, most: int, make: Callable[[], Any]) -> Any:
+    with _lock:
+        if key in kept:
+            kept.move_to_end(key)
+            return kept[key]
+    made = make()
+    with _lock:
+        kept[key] = made
+        while len(kept) > most:
+            kept.popitem(last=False)
+    return made
+
+
+def _shaped(spectrum: np.ndarray, size: int, lengths: tuple[tuple[float, float], ...]) -> np.ndarray:
     squared = _squared_frequencies(size)
     shaping = sum(weight * _unit_gaussian(squared, length, size) for weight, length in lengths)
     values = fft.irfftn(spectrum * shaping, s=(size,) * 3).astype(np.float32)
-    return values / max(float(values.std()), 1e-6)
+    values /= max(float(values.std()), 1e-6)
+    values.flags.writeable = False
+    return values
 
 
 def _unit_gaussian(squared: np.ndarray, length: float, size: int) -> np.ndarray:
@@ -35,19 +83,25 @@ def random_rotation(rng: np.random.Generator) -> np.ndarray:
 
 
 def outline_field(
-    rng: np.random.Generator, offsets: list[np.ndarray], radius: float, irregularity: float, elongation: float
+    rng: np.random.Generator,
+    offsets: list[np.ndarray],
+    radius: float,
+    irregularity: float,
+    elongation: float,
+    window: tuple[slice, ...] = (slice(None),) * 3,
 ) -> np.ndarray:
     """How far a lesion's outline departs from its sphere, in radii: a rotated ellipsoid plus smooth noise.
 
     `offsets` are the distances of a cubic grid's voxels from the centre along each axis, in the units of `radius`;
-    the lesion is where distance / radius + field stays below a threshold.
+    the lesion is where distance / radius + field stays below a threshold. Of a window only that part is made.
     """
     size = len(offsets[0])
     stretch = np.exp(rng.uniform(-elongation, elongation, 3))
     stretch /= stretch.prod() ** (1 / 3)
     metric = random_rotation(rng)
     metric = (metric / stretch**2) @ metric.T
-    a, b, c = offsets[0][:, None, None], offsets[1][None, :, None], offsets[2][None, None, :]
+    a, b, c = (o[w] for o, w in zip(offsets, window, strict=True))
+    a, b, c = a[:, None, None], b[None, :, None], c[None, None, :]
     plain = a * a + b * b + c * c
     bent = (
         metric[0, 0] * a * a + metric[1, 1] * b * b + metric[2, 2] * c * c
@@ -56,4 +110,5 @@ def outline_field(
     step = float(np.abs(np.diff(offsets[0])).mean())
     wavelength = radius / step
     noise = smooth_field(rng, size, ((0.8, wavelength * 0.55), (0.45, max(wavelength * 0.22, 0.8))))
-    return ((np.sqrt(np.maximum(bent, 0)) - np.sqrt(plain)) / radius + irregularity * noise).astype(np.float32)
+    departure = (np.sqrt(np.maximum(bent, 0)) - np.sqrt(plain)) / radius
+    return (departure + irregularity * noise[window]).astype(np.float32)

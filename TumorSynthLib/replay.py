@@ -98,6 +98,15 @@ class Recipe:
     def threads(self) -> int:
         return self.record["threads"]
 
+    @property
+    def format(self) -> str:
+        return str(self.record.get("format", "nifti"))
+
+    @property
+    def keep_identity(self) -> bool:
+        dicom = self.record.get("dicom")
+        return isinstance(dicom, Mapping) and dicom.get("keep_identity") is True
+
     # -- what must be the same
 
     def check_host(self, host: HostBrain) -> None:
@@ -144,13 +153,18 @@ class Recipe:
     def same_voxels(self, written: Mapping[str, Any]) -> bool | None:
         """Whether the results are those recorded; None where the record does not say."""
         recorded = self.record.get("outputs")
-        return recorded == written["outputs"] if recorded else None
+        return _by_name(recorded) == _by_name(written["outputs"]) if recorded else None
 
 
 def _expect(is_right: bool, key: str, value: object, right: str) -> None:
     if not is_right:
         shown = "is missing" if value is None else f"{textwrap.shorten(repr(value), 60)} is wrong"
         raise InputError(f"{key} {shown}: it must be {right}; {_AS_WRITTEN}")
+
+
+def _by_name(outputs: Mapping[str, str]) -> dict[str, str]:
+    """Checksums of voxels, whatever format they were written in."""
+    return {name.split(".")[0]: checksum for name, checksum in outputs.items()}
 
 
 def _code(tool: Mapping[str, Any]) -> str:

@@ -28,8 +28,6 @@ from TumorSynthLib.itk_files import (
     begins_as_dicom,
     itk_reader,
     quiet,
-    read_dicom_file,
-    read_dicom_folder,
     read_itk,
     require_one_volume,
     truncated,
@@ -59,10 +57,18 @@ def suffix_of(path: Path) -> str:
     return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
 
 
-def read_volume(path: Path) -> StoredVolume:
-    """The volume in a file or DICOM folder; every failure is an InputError of one line."""
+def read_volume(path: Path, series: str | None = None) -> StoredVolume:
+    """The volume in a file or DICOM folder; every failure is an InputError of one line.
+
+    `series` is the UID or description of one of several DICOM series in a folder.
+    """
     try:
-        return _reader_for(path)(path)
+        read = _reader_for(path)
+        if read is _read_dicom:
+            return _read_dicom(path, series)
+        if series is not None:
+            raise InputError(f"{path}: no DICOM, so there is no series '{series}' in it; leave --series out")
+        return read(path)
     except MemoryError as error:
         raise ResourceError(f"{path}: too large for this machine's memory; give a smaller volume") from error
     except OSError as error:
@@ -90,7 +96,7 @@ def _reader_for(path: Path) -> Callable[[Path], StoredVolume]:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
     if path.is_dir():
-        return read_dicom_folder
+        return _read_dicom
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes); export or copy it again")
     suffix = suffix_of(path)
@@ -98,10 +104,21 @@ def _reader_for(path: Path) -> Callable[[Path], StoredVolume]:
         return _read_nifti
     if suffix in ITK_SUFFIXES:
         return read_itk
-    if suffix in DICOM_SUFFIXES or begins_as_dicom(path):
-        return read_dicom_file
+    if is_dicom(path):
+        return _read_dicom
     known = ", ".join((*NIFTI_SUFFIXES, *ITK_SUFFIXES))
     raise InputError(f"{path}: not a volume this program knows; give {known} or a DICOM folder")
+
+
+def _read_dicom(path: Path, series: str | None = None) -> StoredVolume:
+    from TumorSynthLib.dicom.reading import read_dicom
+
+    return read_dicom(path, series)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a path is read as DICOM: a folder always is."""
+    return path.is_dir() or suffix_of(path) in DICOM_SUFFIXES or begins_as_dicom(path)
 
 
 @dataclass(frozen=True)

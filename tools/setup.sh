@@ -42,6 +42,25 @@ install_packages() {
     "${as_root[@]}" apt-get update -qq >&2 && "${as_root[@]}" apt-get install -y -qq "$@" >&2
 }
 
+# What only the workbench's window needs is told by the libraries that do not load, whatever their packages are called here.
+missing_window_packages() {
+    local screen=()
+    [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && screen=(--screen)
+    "$1" workbench/system_libraries.py "${screen[@]}"
+}
+
+# Everything but the window works without them, so this never ends the set-up.
+offer_window_packages() {
+    local missing
+    missing=$(missing_window_packages "$1")
+    [ -z "$missing" ] && return
+    # shellcheck disable=SC2086
+    install_packages $missing && missing=$(missing_window_packages "$1")
+    [ -z "$missing" ] && return
+    say "The workbench's window will not open before these are installed:"
+    say "  sudo apt-get install $missing"
+}
+
 require_system_packages() {
     local missing
     missing=$(missing_packages)
@@ -77,6 +96,7 @@ make_environment() {
     local python
     python=$(find_python)
     say "Setting up .venv with $("$python" --version). This takes some minutes, once."
+    offer_window_packages "$python"
     is_supported .venv/bin/python || "$python" -m venv --clear .venv
     install_torch
     .venv/bin/python -m pip install --quiet --requirement requirements.txt

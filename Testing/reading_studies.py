@@ -1,0 +1,120 @@
+"""Small scans with lesions, a study made of them, and readers who follow a rule: no network runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cases import bundle_by_hand, facts_of_lesion
+from TumorSynthLib import provenance
+from TumorSynthLib.case_files import IMAGE, MASK, PROVENANCE
+from TumorSynthLib.host import HostBrain
+from TumorSynthLib.reading.blinding import Presentation
+from TumorSynthLib.reading.protocol import Protocol
+from TumorSynthLib.reading.session import Session
+from TumorSynthLib.reading.study import MadeStudy, StudyPlan, create_study
+from TumorSynthLib.reading.truth import CaseTruth, read_truth
+
+SIZE, VOXEL_MM = 44, 3.0
+SHOWN = Presentation(box_mm=66.0, spacing_mm=3.0)
+AFFINE = np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0])
+AFFINE[:3, 3] = -(SIZE - 1) / 2 * VOXEL_MM
+
+
+def scan(seed: int, noise: float = 20.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A brain with one lesion of 12 to 24 mm: voxels, mask, and the brain as it was before."""
+    random = np.random.default_rng(seed)
+    points = np.stack(np.meshgrid(*(np.arange(SIZE),) * 3, indexing="ij"), -1) * VOXEL_MM + AFFINE[:3, 3]
+    tilt = random.uniform(0.9, 1.1, 3)
+    brain = ((points / (np.array([48, 56, 46]) * tilt)) ** 2).sum(-1) < 1
+    waves = np.sin(points @ random.normal(0, 0.08, (3, 4)) + random.uniform(0, 6, 4)).sum(-1)
+    host = np.where(brain, 800 + 60 * waves, 15) + random.normal(0, noise, brain.shape)
+    center, radius = random.uniform(-18, 18, 3), random.uniform(6, 12)
+    mask = ((points - center) ** 2).sum(-1) < radius**2
+    lesion = np.where(mask, host + 500, host)
+    return lesion.clip(0).astype(np.int16), mask.astype(np.uint8), host.clip(0).astype(np.int16)
+
+
+def write_real(folder: Path, count: int, first_seed: int = 0, noise: float = 20.0) -> Path:
+    for number in range(count):
+        voxels, mask, _ = scan(first_seed + number, noise)
+        place = folder / f"patient{number:03d}"
+        place.mkdir(parents=True)
+        host = HostBrain.from_array(voxels, AFFINE)
+        host.write_volume(place / "t1c.nii.gz", voxels)
+        host.write_volume(place / "t1c_seg.nii.gz", mask)
+    return folder
+
+
+def write_cohort(folder: Path, count: int, first_seed: int = 1000, noise: float = 20.0) -> Path:
+    """Case folders as the engine writes them, two levels deep."""
+    for number in range(count):
+        voxels, mask, before = scan(first_seed + number, noise)
+        host = HostBrain.from_array(before, AFFINE)
+        place = folder / f"part{number % 2}" / f"case{number:04d}"
+        place.mkdir(parents=True)
+        host.write_volume(place / IMAGE, voxels)
+        host.write_volume(place / MASK, mask)
+        structure = ("ring", "solid")[number % 2]
+        record = provenance.describe(
+            host=host,
+            bundle=bundle_by_hand(),
+            lesions=(facts_of_lesion(),),
+            brain_method="network",
+            brain_checksum="0" * 64,
+            device="cpu",
+            precision="float32",
+            seconds=1.0,
+        )
+        record["lesions"][0]["structure"] = structure
+        (place / PROVENANCE).write_text(json.dumps(record))
+    return folder
+
+
+def plan_of(real: Path, synthetic: Path, cases: int, **more: object) -> StudyPlan:
+    common: dict = {"presentation": SHOWN, "readers": {"anna": 12.0, "ben": 3.0}, "seed": 5}
+    return StudyPlan(real=[real], synthetic=[synthetic], cases=cases, **{**common, **more})
+
+
+def make_study(folder: Path, real: Path, synthetic: Path, cases: int, **more: object) -> MadeStudy:
+    return create_study(folder, plan_of(real, synthetic, cases, **more))
+
+
+class SlowClock:
+    """Every look at it takes some seconds."""
+
+    def __init__(self) -> None:
+        self.now, self._random = 0.0, np.random.default_rng(0)
+
+    def __call__(self) -> float:
+        self.now += float(self._random.lognormal(1.5, 0.4))
+        return self.now
+
+
+Rule = Callable[[CaseTruth, np.random.Generator], tuple[str, int | None]]
+
+
+def guessing(truth: CaseTruth, random: np.random.Generator) -> tuple[str, int]:
+    return str(random.choice(["real", "synthetic"])), int(random.integers(1, 6))
+
+
+def leaning_and_seeing(truth: CaseTruth, random: np.random.Generator) -> tuple[str, int]:
+    """Says "real" too readily, and sees a little."""
+    evidence = random.normal(0.9 if truth.origin == "synthetic" else 0.0) - 1.0
+    return ("synthetic" if evidence > 0 else "real"), int(np.clip(1 + abs(evidence) * 2, 1, 5))
+
+
+def read_all(study: Path, reader: str, rule: Rule, seed: int, until: int | None = None) -> int:
+    """A reader answers by a rule that knows the truth, which a Session never does; returns how many were answered."""
+    truth = read_truth(study, Protocol.read(study))
+    random = np.random.default_rng(seed)
+    with Session.open(study, reader, SlowClock()) as session:
+        order = session.protocol.reader(reader).order
+        while (case := session.current_case()) is not None and (until is None or case.position < until):
+            session.shown()
+            choice, confidence = rule(truth[order[case.position]], random)
+            session.answer(choice, confidence=confidence)
+        return session.progress.answered

@@ -1,0 +1,127 @@
+"""The report of a study: web page, pages to print, tables and numbers. The truth key is opened here, and checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import provenance
+from ..errors import InputError, ResourceError
+from .analysis import Analysis, analyse
+from .chapters import write_document
+from .printed_pages import write_pages
+from .protocol import Protocol
+from .responses import Sittings, answer_files, response_table, sittings
+from .truth import read_key
+from .web_page import web_page
+
+if TYPE_CHECKING:
+    import pandas
+
+HTML, PDF, NUMBERS, ANSWERS_TABLE, RATES_TABLE = (
+    "report.html",
+    "report.pdf",
+    "report.json",
+    "responses.csv",
+    "rates.csv",
+)
+FILES = (HTML, PDF, NUMBERS, ANSWERS_TABLE, RATES_TABLE)
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """A study's checked answers and what they say, for who wants the numbers alone."""
+
+    protocol: Protocol
+    warnings: tuple[str, ...]
+    table: pandas.DataFrame
+    analysis: Analysis
+    sittings: tuple[Sittings, ...]
+
+
+def study_results(study: str | Path) -> StudyResults:
+    """Opens the key; refuses whatever was changed."""
+    study = Path(study)
+    protocol = Protocol.read(study)
+    key = read_key(study, protocol)
+    protocol.check_cases(study)
+    files = answer_files(study, protocol)
+    table = response_table(study, protocol, key.cases, files)
+    done = tuple(sittings(protocol, files))
+    return StudyResults(protocol, key.warnings, table, analyse(table, protocol, protocol.seed), done)
+
+
+def write_report(
+    study: str | Path,
+    folder: str | Path | None = None,
+    progress: Callable[[str, float], None] = lambda stage, share: None,
+) -> Path:
+    """Writes the report into a new folder, `report` within the study if none is given, and returns the folder."""
+    folder = Path(study) / "report" if folder is None else Path(folder)
+    _check_target(folder)
+    progress("checking and analysing the answers", 0.1)
+    results = study_results(study)
+    draft = _draft(folder)
+    try:
+        progress("drawing the report", 0.5)
+        _write_all(draft, results)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.rename(draft, folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ResourceError(f"-o {folder}: cannot be written ({reason}); choose a writable folder") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _check_target(folder: Path) -> None:
+    """An older report may be replaced, anything else not."""
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"-o {folder}: the folder {folder.parent} does not exist; create it first")
+    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - set(FILES)):
+        raise InputError(f"-o {folder}: exists already and is no report; choose another name")
+
+
+def _draft(folder: Path) -> Path:
+    try:
+        draft = Path(tempfile.mkdtemp(prefix=".tumorsynth-", dir=folder.absolute().parent))
+        draft.chmod(0o755)
+    except OSError as error:
+        raise ResourceError(f"-o {folder}: cannot be written ({error.strerror}); choose a writable folder") from error
+    return draft
+
+
+def _write_all(draft: Path, results: StudyResults) -> None:
+    document = write_document(
+        results.protocol, results.warnings, results.table, results.analysis, list(results.sittings)
+    )
+    (draft / HTML).write_text(web_page(document), encoding="utf-8")
+    write_pages(document, draft / PDF)
+    numbers = {"protocol": results.protocol.checksum, **provenance.plain(results.analysis)}
+    (draft / NUMBERS).write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    results.table.to_csv(draft / ANSWERS_TABLE, index=False)
+    _rates_table(results.analysis).to_csv(draft / RATES_TABLE, index=False)
+
+
+def _rates_table(analysis: Analysis) -> pandas.DataFrame:
+    """One row a reader and kind of rate."""
+    import pandas
+
+    rows = []
+    for each in (*analysis.readers, analysis.together):
+        for name in ("fooling", "real_called_synthetic", "accuracy", "hits"):
+            rate = getattr(each, name)
+            if rate is None:
+                continue
+            wilson, exact = rate.wilson, rate.clopper_pearson
+            rows.append((each.reader, name, rate.count, rate.total, rate.rate, *wilson, *exact))
+    columns = ("reader", "rate", "count", "total", "value", "wilson_low", "wilson_high", "exact_low", "exact_high")
+    return pandas.DataFrame(rows, columns=list(columns))

@@ -1,0 +1,1 @@
+"""Lesions in a Slicer scene: spheres that can be dragged, overlays, undo. Needs slicer and vtk; knows no widgets."""
