@@ -147,6 +147,7 @@ set(TUMORSYNTH_PYTHON_SCRIPTS
   TumorSynthLib/scene/lesion_editor.py
   TumorSynthLib/scene/lesion_segments.py
   TumorSynthLib/scene/lesion_state.py
+  TumorSynthLib/scene/live_result.py
   TumorSynthLib/scene/nesting.py
   TumorSynthLib/scene/node_memory.py
   TumorSynthLib/scene/observations.py

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +48,8 @@ def write_real(folder: Path, count: int, first_seed: int = 0, noise: float = 20.
         place = folder / f"patient{number:03d}"
         place.mkdir(parents=True)
         host = HostBrain.from_array(voxels, AFFINE)
-        host.write_volume(place / "t1c.nii.gz", voxels)
-        host.write_volume(place / "t1c_seg.nii.gz", mask)
+        host.write_volume(place / "t1c.nii", voxels)
+        host.write_volume(place / "t1c_seg.nii", mask)
     return folder
 
 
@@ -72,6 +76,14 @@ def write_cohort(folder: Path, count: int, first_seed: int = 1000, noise: float 
         record["lesions"][0]["structure"] = structure
         (place / PROVENANCE).write_text(json.dumps(record))
     return folder
+
+
+@cache
+def shared_sources() -> tuple[Path, Path]:
+    """20 real and 20 synthetic lesions, made once for all tests."""
+    folder = Path(tempfile.mkdtemp(prefix="reading-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_real(folder / "real", 20), write_cohort(folder / "cohort", 20)
 
 
 def plan_of(real: Path, synthetic: Path, cases: int, **more: object) -> StudyPlan:

@@ -95,8 +95,11 @@ def wait_for(sign, process: subprocess.Popen, seconds: float = 120) -> None:
 def workers_of(process: subprocess.Popen) -> list[int]:
     import psutil
 
-    children = psutil.Process(process.pid).children()
-    return [child.pid for child in children if "TumorSynthLib.cohorts.worker" in child.cmdline()]
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with suppress(psutil.Error):  # it ended meanwhile
+            found += [child.pid] if "TumorSynthLib.cohorts.worker" in child.cmdline() else []
+    return found
 
 
 def cases_in(folder: Path) -> list[Path]:
@@ -150,14 +153,14 @@ def test_workers_and_runs_that_are_killed_cost_only_time(zygote, hosts, whole, t
 
 
 DEADLY = """
-import os, sys
-from TumorSynthLib.cohorts import studio
-make = studio.Studio.make
-def deadly(self, case):
-    if case == 2:
+import os
+from TumorSynthLib.cohorts import tasks
+carry_out = tasks.carry_out
+def deadly(studio, task):
+    if task.kind == "make" and task.number == 2:
         os.kill(os.getpid(), 9)
-    make(self, case)
-studio.Studio.make = deadly
+    return carry_out(studio, task)
+tasks.carry_out = deadly
 """
 
 
@@ -178,7 +181,7 @@ def test_a_case_that_kills_every_worker_is_given_up_and_the_rest_is_made(hosts, 
 
 def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(zygote, hosts, whole, here, tmp_path):
     folder = tmp_path / "cohort"
-    process = zygote.begin("cohort", hosts.table, "-o", folder, *options())
+    process = zygote.begin("cohort", hosts.table, "-o", folder, *options(cases=1))
     while not (folder / "recipe.json").exists():
         time.sleep(0.01)
     os.kill(process, signal.SIGSTOP)  # so that it is surely still at work
@@ -190,7 +193,8 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(zygote
     finally:
         os.kill(process, signal.SIGCONT)
     assert zygote.end().code == 0
-    assert lasting(folder) == lasting(whole[0])
+    first = [name for name in lasting(whole[0]) if name.startswith("sub-00001")]
+    assert [lasting(folder)[name] for name in first] == [lasting(whole[0])[name] for name in first]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -218,16 +222,16 @@ def size_of(folder: Path) -> int:
 def test_a_full_disk_stops_the_run_in_one_line_and_resume_goes_on_when_there_is_room(zygote, hosts, whole, tmp_path):
     of_case = size_of(cases_in(whole[0])[0])
     largest_draft = 52 * 60 * 48 * 4  # the intensity map before it is compressed
-    size = size_of(whole[0] / ".tumorsynth") + largest_draft + 3 * of_case
+    size = size_of(whole[0] / ".tumorsynth") + largest_draft + 2 * of_case
     with small_disk(tmp_path / "disk", size // 1024) as limit:
         if limit is not None:
             pytest.skip("no file system may be mounted here")
         folder = tmp_path / "disk" / "cohort"
-        answer = zygote.run("cohort", hosts.table, "-o", folder, *options(cases=7))
+        answer = zygote.run("cohort", hosts.table, "-o", folder, *options(cases=5))
         assert answer.code == 2
         error = answer.err.splitlines()[-1]
         assert error.startswith("error: ") and "cannot be written" in error and "--resume" in error
-        assert 0 < len(cases_in(folder)) < 7
+        assert 0 < len(cases_in(folder)) < 5
         assert all(len(list((case / "anat").iterdir())) == 5 for case in cases_in(folder))
         subprocess.run(["mount", "-o", "remount,size=100m", str(tmp_path / "disk")], check=True)
         assert zygote.run("cohort", "-o", folder, "--resume").code == 0

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cases import ROOT
-from reading_studies import SlowClock, make_study, read_all, write_cohort, write_real
+from reading_studies import SlowClock, make_study, read_all, shared_sources
 from TumorSynthLib.errors import InputError, ResourceError
 from TumorSynthLib.reading import Session
 from TumorSynthLib.reading.answers import AnswerLog, AnswerRow, final_answers, parse, read_answers
@@ -28,7 +28,7 @@ PROTOCOL = "5" * 64
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
-    real, synthetic = write_real(folder / "real", 7), write_cohort(folder / "cohort", 7)
+    real, synthetic = shared_sources()
     make_study(folder / "plain", real, synthetic, 10, repeats=0.2)
     make_study(folder / "back", real, synthetic, 6, repeats=0.0, going_back=True, training_cases=2, task="yesno")
     make_study(folder / "locate", real, synthetic, 4, repeats=0.0, task="locate")

@@ -15,7 +15,7 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_ind
 
-from reading_studies import SHOWN, guessing, leaning_and_seeing, make_study, read_all, write_cohort, write_real
+from reading_studies import SHOWN, guessing, leaning_and_seeing, make_study, read_all, shared_sources
 from TumorSynthLib.errors import InputError
 from TumorSynthLib.reading import Session, write_report
 from TumorSynthLib.reading.analysis import analyse
@@ -26,9 +26,8 @@ from TumorSynthLib.volume_files import read_volume
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sources")
-    return write_real(folder / "real", 20), write_cohort(folder / "cohort", 20)
+def sources():
+    return shared_sources()
 
 
 @pytest.fixture(scope="module")

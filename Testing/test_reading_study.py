@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from cases import assert_refused
-from reading_studies import AFFINE, SIZE, make_study, plan_of, scan, write_cohort, write_real
+from reading_studies import AFFINE, SIZE, make_study, plan_of, scan, shared_sources, write_cohort
 from TumorSynthLib.errors import InputError
 from TumorSynthLib.host import HostBrain
 from TumorSynthLib.reading import Session, audit_blinding
@@ -35,13 +35,13 @@ CASES = 28
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    return write_real(tmp_path_factory.mktemp("real"), 20)
+def real():
+    return shared_sources()[0]
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    return write_cohort(tmp_path_factory.mktemp("cohort"), 20)
+def cohort():
+    return shared_sources()[1]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def lesions(real, cohort):
 
 def test_every_case_file_has_the_same_size_header_times_and_kind_of_name(study):
     files = sorted((study / "cases").iterdir())
-    assert len(files) == CASES + CASES // 4 + 4
+    assert len(files) == CASES + 8 + 4
     assert len({(path.stat().st_size, path.stat().st_mtime_ns, path.stat().st_mode) for path in files}) == 1
     assert len({path.read_bytes()[:352] for path in files}) == 1
     assert all(path.suffix == ".nii" and int(path.stem, 16) >= 0 and len(path.stem) == 10 for path in files)
@@ -234,7 +234,7 @@ def test_the_numbers_asked_for_are_chosen_without_repetition(lesions, counts, by
 
 
 def test_patients_take_turns(lesions):
-    twice = [replace(lesion, patient=f"p{number // 4}") for number, lesion in enumerate(lesions[0])]
+    twice = [replace(lesion, patient=f"p{number // 3}") for number, lesion in enumerate(lesions[0])]
     chosen = choose(twice, lesions[1], (6, 6), (), np.random.default_rng(0))
     assert len({lesion.patient for lesion in chosen.real}) == 6
 

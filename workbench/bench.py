@@ -128,6 +128,8 @@ class Workbench:
         from .python_layer import load_scripted_module
 
         file = module_file(module)
+        self.window.panel.title.setText(f"Loading {file.stem}...")
+        self.process_events()
         self.module_widget = load_scripted_module(file, self.window.panel.place)
         self.window.show_title(file.stem, self.application.moduleManager().module(file.stem).title or file.stem)
         self.process_events()

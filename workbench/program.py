@@ -154,7 +154,9 @@ def _closed_by_signals(bench: Workbench) -> Iterator[None]:
         received.append(number)
         bench.window.close()
 
-    before = {number: signal.signal(number, close) for number in (signal.SIGINT, signal.SIGTERM)}
+    # One that the caller chose to ignore stays ignored.
+    wanted = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, close) for number in wanted}
     heartbeat = QTimer()  # Python hears of a signal only when it has something to do
     heartbeat.timeout.connect(lambda: None)
     heartbeat.start(HEARTBEAT_MS)

@@ -95,6 +95,6 @@ class LesionTable:
 
     def _volume(self, row, state):
         """Measured where there is a result of these spheres, otherwise as asked."""
-        facts = self.editor.facts_of(row)
+        facts = self.editor.result.facts_of(row)
         milliliters = (facts.volume_mm3 if facts else state.spheres.volume_mm3) / 1000
         return f"{milliliters:.2f}"

@@ -196,8 +196,8 @@ class Panel:
 
     def _updateEngine(self):
         ui, editor = self.ui, self.editor
-        ui.bundleBox.setCurrentIndex(ui.bundleBox.findData(editor.bundle))
-        ui.deviceBox.setCurrentIndex(ui.deviceBox.findData(editor.device))
+        ui.bundleBox.setCurrentIndex(ui.bundleBox.findData(editor.result.bundle))
+        ui.deviceBox.setCurrentIndex(ui.deviceBox.findData(editor.result.device))
         inUse = editor.worker.device_in_use
         state = _("In use: {device}").format(device=inUse) if inUse else _("The networks are not loaded yet.")
         ui.engineStatus.text = state
@@ -213,8 +213,8 @@ class Panel:
             self.ui.statusLabel.text = shown
 
     def _resultText(self):
-        if self.editor.exported is not None:
-            return _("Written: {folder}").format(folder=self.editor.exported)
+        if self.editor.result.exported is not None:
+            return _("Written: {folder}").format(folder=self.editor.result.exported)
         patch = self.editor.latest
         if patch is None:
             return ""
@@ -226,7 +226,7 @@ class Panel:
             self.firstRun.update()
             return
         showTrouble(error)
-        if error.kind == "memory" and self.editor.device != "cpu":
+        if error.kind == "memory" and self.editor.result.device != "cpu":
             self._setParameter("device", "cpu")
 
     # -- export

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from ..errors import ResourceError
 from .layout import CohortPaths
-from .studio import Studio, one_thread
+from .studio import Studio
 from .tasks import Outcome, Task, carry_out
 
 TRIES = 2
@@ -44,9 +44,7 @@ class ThisProcess:
         for task in tasks:
             if stopping():
                 return
-            with one_thread():
-                outcome = carry_out(self._studio, task)
-            yield outcome
+            yield carry_out(self._studio, task)
 
     def close(self) -> None:
         pass
@@ -91,6 +89,7 @@ class WorkerProcesses:
     def _replace(self, worker: _Worker) -> None:
         if not worker.was_ready:
             raise ResourceError(f"a worker process could not start: {worker.last_words()}")
+        worker.end()
         self._workers[self._workers.index(worker)] = self._hire()
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, ResourceError
-from .studio import Studio, one_thread
+from .studio import Studio
 from .tasks import Outcome, Task, carry_out
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _one_at_a_time = threading.Lock()
 
 def carry_out_here(root: str, run: str, task: dict[str, Any]) -> dict[str, Any]:
     """Runs on a worker. Networks and hosts stay loaded for the tasks that follow; a new run begins afresh."""
-    with _one_at_a_time, one_thread():
+    with _one_at_a_time:
         if run not in _studios:
             _studios.clear()
             try:

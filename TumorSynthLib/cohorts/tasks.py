@@ -54,17 +54,16 @@ class Outcome:
 
 
 def carry_out(studio: Studio, task: Task) -> Outcome:
-    """Does a task; whatever goes wrong becomes its outcome."""
+    """Does a task on one thread; whatever goes wrong becomes its outcome."""
+    from .studio import one_thread
+
     began = time.perf_counter()
     status: Status = "done"
-    reason, trace, answer = "", "", {}
+    reason, trace = "", ""
+    answer: dict[str, Any] = {}
     try:
-        if task.kind == "describe":
-            answer = studio.describe_machine(*task.options)
-        elif task.kind == "prepare":
-            studio.prepare(task.number)
-        else:
-            studio.make(task.number)
+        with one_thread():
+            answer = _answer(studio, task)
     except CannotWrite as error:
         status, reason = "stop", _one_line(error)
     except InputError as error:
@@ -75,6 +74,16 @@ def carry_out(studio: Studio, task: Task) -> Outcome:
         status, reason = "failed", f"a mistake of TumorSynth itself ({_one_line(error) or type(error).__name__})"
         trace = traceback.format_exc()
     return Outcome(task, status, reason, answer, time.perf_counter() - began, trace)
+
+
+def _answer(studio: Studio, task: Task) -> dict[str, Any]:
+    if task.kind == "describe":
+        return studio.describe_machine(*task.options)
+    if task.kind == "prepare":
+        studio.prepare(task.number)
+    else:
+        studio.make(task.number)
+    return {}
 
 
 def _one_line(error: BaseException) -> str:

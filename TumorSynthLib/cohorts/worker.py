@@ -18,15 +18,14 @@ def main(root: str) -> None:
     tasks: SimpleQueue[dict] = SimpleQueue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
 
-    from .studio import Studio, one_thread
+    from .studio import Studio
     from .tasks import Task, carry_out
 
     studio = Studio(Path(root))
     print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
-    with one_thread():
-        while True:
-            outcome = carry_out(studio, Task.of(tasks.get()))
-            print(json.dumps(outcome.as_dict()), file=answers, flush=True)
+    while True:
+        outcome = carry_out(studio, Task.of(tasks.get()))
+        print(json.dumps(outcome.as_dict()), file=answers, flush=True)
 
 
 def _listen(tasks: SimpleQueue) -> None:

@@ -3,7 +3,6 @@ background. Knows no widgets; a timer of whoever has one calls `poll`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +11,16 @@ from typing import Any
 import numpy as np
 import slicer
 
-from TumorSynthLib.background.messages import CasePatch, CaseQuestion, WorkerError
+from TumorSynthLib.background.messages import CasePatch, Quality, WorkerError
 from TumorSynthLib.background.process import SynthesisProcess
+from TumorSynthLib.background.tickets import Ticket
 from TumorSynthLib.errors import InputError
-from TumorSynthLib.labelling import LesionFacts
 from TumorSynthLib.painting import Brain
 from TumorSynthLib.scene import host_volume, suggestion
 from TumorSynthLib.scene.case import SceneCase
 from TumorSynthLib.scene.history import History
 from TumorSynthLib.scene.lesion_state import LesionState
+from TumorSynthLib.scene.live_result import LiveResult
 from TumorSynthLib.scene.sphere_handles import SphereHandles
 
 NO_HOST = "choose a brain volume first"
@@ -41,20 +41,31 @@ class LesionEditor:
         self.chosen: SphereHandles | None = None
         self.brain: Brain | None = None
         self.refusal: str | None = NO_HOST
-        self.complaint: str | None = None
-        self.latest: CasePatch | None = None
-        self.bundle, self.device, self.live = "default", "auto", True
+        self.result = LiveResult(worker)
+        self.live = True
         self.on_changed: Callable[[], None] = lambda: None
-        self.on_patch: Callable[[CasePatch], None] = lambda patch: None
-        self.on_trouble: Callable[[WorkerError], None] = lambda error: None
+        self.result.on_changed = lambda: self.on_changed()
         self._histories: dict[str, History[States]] = {}
-        self._underway: str | None = None
-        self._stale: str | None = None
-        self._exports: list[Path] = []
-        self.exported: Path | None = None
         self._unsettled = False
-        self._shown: tuple | None = None
-        self._finding_brain = False
+        self._search: Ticket | None = None
+
+    @property
+    def on_patch(self) -> Callable[[CasePatch], None]:
+        """Told of every patch, once it is shown."""
+        return self.result.on_patch
+
+    @on_patch.setter
+    def on_patch(self, listener: Callable[[CasePatch], None]) -> None:
+        self.result.on_patch = listener
+
+    @property
+    def on_trouble(self) -> Callable[[WorkerError], None]:
+        """Told of what no change of the lesions can mend."""
+        return self.result.on_trouble
+
+    @on_trouble.setter
+    def on_trouble(self, listener: Callable[[WorkerError], None]) -> None:
+        self.result.on_trouble = listener
 
     # -- host and brain
 
@@ -65,6 +76,7 @@ class LesionEditor:
         self.refusal = host_volume.why_not(node)
         if self.refusal is None:
             self.case = SceneCase.of(node)
+            self.result.follow(self.case)
             self.case.on_changed = self._changed_from_outside
             self._take_up_lesions()
             self._history()
@@ -74,16 +86,16 @@ class LesionEditor:
 
     def release(self) -> None:
         """Lets go of the host; its lesions stay in the scene as they are."""
-        if self.at_work:
-            self.worker.cancel()
+        if self._search is not None:
+            self._search.cancel()
         if self.case is not None:
             self.case.on_changed = _ignore
             for handles in self.case.lesions:
                 handles.active = False
                 handles.on_edit = handles.on_grabbed = _ignore
-        self.case = self.chosen = self.brain = self.latest = self.complaint = None
-        self._underway = self._stale = self._shown = None
-        self._finding_brain = self._unsettled = False
+        self.result.follow(None)
+        self.case = self.chosen = self.brain = None
+        self._search, self._unsettled = None, False
         self.refusal = NO_HOST
 
     def choose_brain_mask(self, node: slicer.vtkMRMLNode | None, segment_id: str | None = None) -> None:
@@ -95,7 +107,7 @@ class LesionEditor:
 
     def refresh_brain(self) -> None:
         """Takes the brain chosen or found before, or begins to look for it."""
-        self.refusal = self.complaint = None
+        self.refusal = self.result.complaint = None
         try:
             host = host_volume.host_of(self.case.host)
             self.brain = self.case.brain()
@@ -104,19 +116,18 @@ class LesionEditor:
             return
         if self.brain is None:
             self.worker.use_host(host)
-            self._finding_brain = True
-            self.worker.find_brain(self._brain_found, self._trouble)
+            self._search = self.worker.find_brain(self._brain_found, self._trouble)
         else:
             self.worker.use_host(host, self.brain.mask, self.brain.method)
-            if self.live and self.is_outdated:
+            if self.live and self.result.is_outdated:
                 self.ask("full")
 
     @property
     def finding_brain(self) -> bool:
-        return self._finding_brain
+        return self._search is not None
 
     def _brain_found(self, mask: np.ndarray, method: str) -> None:
-        self._finding_brain = False
+        self._search = None
         if self.case is not None:
             self.case.keep_found_brain(mask, method)
             self.brain = self.case.brain()
@@ -138,7 +149,7 @@ class LesionEditor:
                 self._mark(self.case.lesions[0] if self.case.lesions else None)
             self._changed()
         else:
-            self._shown = None
+            self.result.outdate()
         self.on_changed()
 
     def take_up(self, case: SceneCase) -> None:
@@ -147,8 +158,7 @@ class LesionEditor:
             self._take_up_lesions()
             self._mark(case.lesions[0] if case.lesions else None)
             self._history().record(case.states())
-            self.complaint = self.latest = None
-            self._shown = self._wanted()
+            self.result.accept()
             self.on_changed()
 
     def _take_up_lesions(self) -> None:
@@ -171,12 +181,7 @@ class LesionEditor:
             return "place a lesion first"
         if self.complaint:
             return self.complaint
-        return None if self.is_outdated else "the result is up to date"
-
-    @property
-    def is_outdated(self) -> bool:
-        """Whether the last full result is of other lesions, or another bundle, than there are now."""
-        return bool(self.case) and self._shown != self._wanted()
+        return None if self.result.is_outdated else "the result is up to date"
 
     @property
     def why_not_export(self) -> str | None:
@@ -192,27 +197,14 @@ class LesionEditor:
 
     @property
     def at_work(self) -> bool:
-        return self._finding_brain or self._underway is not None or bool(self._exports)
-
-    def facts_of(self, number: int) -> LesionFacts | None:
-        """What was measured of a lesion, when the latest patch shows it as it is now."""
-        if self.latest is None or number >= len(self.latest.lesions) or number >= len(self.case.lesions):
-            return None
-        facts, state = self.latest.lesions[number], self.case.lesions[number].state
-        same = facts.center_ras == state.center_ras and facts.radii_mm == state.radii_mm and facts.seed == state.seed
-        return facts if same else None
+        return self.finding_brain or self.result.at_work
 
     def use_engine(self, bundle: str, device: str) -> None:
-        if (bundle, device) != (self.bundle, self.device):
-            self.bundle, self.device = bundle, device
-            if self.live:
+        if (bundle, device) != (self.result.bundle, self.result.device):
+            self.result.bundle, self.result.device = bundle, device
+            if self.live and self.case is not None:
                 self.ask("full")
             self.on_changed()
-
-    def complain(self, why: str) -> None:
-        """Says why the last wish could not be met; it stays until the next change."""
-        self.complaint = why
-        self.on_changed()
 
     def retry(self) -> None:
         """Begins again what could not be done before, once what was missing is there."""
@@ -306,9 +298,9 @@ class LesionEditor:
     def _dragged(self, handles: SphereHandles, finished: bool) -> None:
         self._changed(finished)
 
-    def _changed(self, finished: bool = True, preview: str = "preview") -> None:
+    def _changed(self, finished: bool = True, preview: Quality = "preview") -> None:
         self.case.outputs.relabel()
-        self.complaint = self.exported = None
+        self.result.complaint = self.result.exported = None
         self._unsettled = not finished
         if finished:
             self._history().record(self.case.states())
@@ -349,7 +341,7 @@ class LesionEditor:
         self._take_up_lesions()
         left = self.case.lesions
         self._mark(left[min(number, len(left) - 1)] if left else None)
-        self.complaint = None
+        self.result.complaint = None
         if self.live:
             self.ask("full")
         self.on_changed()
@@ -357,102 +349,50 @@ class LesionEditor:
     def forget_history(self) -> None:
         self._histories.clear()
 
-    # -- pictures of it
+    # -- the result
+
+    @property
+    def latest(self) -> CasePatch | None:
+        return self.result.latest
+
+    @property
+    def complaint(self) -> str | None:
+        """Why there is no result of the lesions as they are."""
+        return self.result.complaint
+
+    def complain(self, why: str) -> None:
+        """Says why a wish could not be met; it stays until the next change."""
+        self.result.complaint = why
+        self.on_changed()
 
     def apply(self) -> None:
         self.ask("full")
         self.on_changed()
 
+    def ask(self, quality: Quality) -> None:
+        """Has the result follow. While the brain is being looked for it waits for that."""
+        if self.brain is not None and not self.refusal:
+            self.result.ask(quality)
+
     def export(self, parent: Path) -> Path:
-        """Has the case written into a new folder in `parent`, named after the host."""
-        name = re.sub(r"[^\w.-]+", "_", self.case.host.GetName()).strip("._") or "case"
-        taken = (parent / f"{name}_synthetic", *(parent / f"{name}_synthetic_{n}" for n in range(2, 10_000)))
-        folder = next(place for place in taken if not place.exists() and place not in self._exports)
-        parent.mkdir(parents=True, exist_ok=True)
-        self._exports.append(folder)
-        question = CaseQuestion(tuple(s.request() for s in self.case.states()), "full", self.bundle, self.device)
-        self.worker.export(question, folder, self._exported, lambda error: self._export_failed(folder, error))
+        """Has the case written into a new folder in `parent`, as the command line does."""
+        folder = self.result.export(parent)
         self.on_changed()
         return folder
 
-    def _exported(self, folder: Path) -> None:
-        self._exports.remove(folder)
-        self.exported = folder
-        self.on_changed()
-
-    def _export_failed(self, folder: Path, error: WorkerError) -> None:
-        self._exports.remove(folder)
-        self.on_trouble(error)
-        self.on_changed()
-
     def cancel(self) -> None:
-        self.worker.cancel()
-        self._underway = self._stale = None
-        self._exports.clear()
-        self._finding_brain = False
+        self.result.cancel()
+        self._search = None
         self.on_changed()
 
     def poll(self) -> bool:
-        """Takes what the worker has for us; whether more is to come."""
+        """Takes what the background has for us; whether more is to come."""
         return self.worker.poll()
 
-    def ask(self, quality: str) -> None:
-        """Asks for a patch of the lesions as they are now. A question waits for one underway of its own kind, so that
-        something is shown however fast changes come; one of the other kind takes its place."""
-        if self.case is None or self.refusal or (self.brain is None and not self._finding_brain):
-            return
-        if not self.case.lesions:
-            self._clear()
-            return
-        if self.brain is None or self._underway == quality:
-            self._stale = quality
-            return
-        self._send(quality)
-
-    def _send(self, quality: str) -> None:
-        wanted = self._wanted()
-        question = CaseQuestion(tuple(s.request() for s in wanted[0]), quality, self.bundle, self.device)
-        self._underway, self._stale = quality, None
-        self.worker.ask(question, lambda patch: self._arrived(patch, wanted), self._trouble)
-
-    def _wanted(self) -> tuple:
-        states = tuple(replace(state, name="", visible=True) for state in self.case.states())
-        return states, self.bundle, self.device
-
-    def _arrived(self, patch: CasePatch, wanted: tuple) -> None:
-        self._underway = None
-        if self.case is None:
-            return
-        self.complaint = None
-        final = patch.quality == "full"
-        self.case.outputs.apply(patch, final)
-        self.latest = patch
-        self._shown = wanted if final else None
-        self.on_patch(patch)
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if self._stale:
-            self._send(self._stale)
-        self.on_changed()
-
     def _trouble(self, error: WorkerError) -> None:
-        self._underway, self._finding_brain = None, False
-        if error.kind == "input":
-            self.complaint = error.message
-            self._go_on()
-            return
-        self._stale = None
+        self._search = None
         self.on_trouble(error)
         self.on_changed()
-
-    def _clear(self) -> None:
-        if self._underway:
-            self.worker.cancel()
-        self._underway = self._stale = self.latest = None
-        self.complaint = None
-        self._shown = self._wanted()
-        self.case.outputs.clear()
 
 
 def _ignore(*_: object) -> None:
