@@ -64,6 +64,7 @@ set(TUMORSYNTH_PYTHON_SCRIPTS
   TumorSynthLib/cohorts/verifying.py
   TumorSynthLib/cohorts/worker.py
   TumorSynthLib/composition.py
+  TumorSynthLib/composition_memory.py
   TumorSynthLib/cube.py
   TumorSynthLib/demo.py
   TumorSynthLib/dicom/__init__.py

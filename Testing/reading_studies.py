@@ -15,6 +15,7 @@ import numpy as np
 from cases import bundle_by_hand, facts_of_lesion
 from TumorSynthLib import provenance
 from TumorSynthLib.case_files import IMAGE, MASK, PROVENANCE
+from TumorSynthLib.cohorts.layout import SIDECAR_SUFFIX, SUFFIXES, case_name
 from TumorSynthLib.host import HostBrain
 from TumorSynthLib.reading.blinding import Presentation
 from TumorSynthLib.reading.protocol import Protocol
@@ -54,14 +55,18 @@ def write_real(folder: Path, count: int, first_seed: int = 0, noise: float = 20.
 
 
 def write_cohort(folder: Path, count: int, first_seed: int = 1000, noise: float = 20.0) -> Path:
-    """Case folders as the engine writes them, two levels deep."""
+    """Cases as `tumorsynth cohort` and `tumorsynth synthesize` write them, in turn."""
     for number in range(count):
         voxels, mask, before = scan(first_seed + number, noise)
         host = HostBrain.from_array(before, AFFINE)
-        place = folder / f"part{number % 2}" / f"case{number:04d}"
+        name = case_name(number)
+        place = folder / name / "anat" if number % 2 else folder / f"case{number:04d}"
         place.mkdir(parents=True)
-        host.write_volume(place / IMAGE, voxels)
-        host.write_volume(place / MASK, mask)
+        image, labels, sidecar = (IMAGE, MASK, PROVENANCE)
+        if number % 2:
+            image, labels, sidecar = (f"{name}_{end}" for end in (SUFFIXES[IMAGE], SUFFIXES[MASK], SIDECAR_SUFFIX))
+        host.write_volume(place / image, voxels)
+        host.write_volume(place / labels, mask)
         structure = ("ring", "solid")[number % 2]
         record = provenance.describe(
             host=host,
@@ -74,16 +79,16 @@ def write_cohort(folder: Path, count: int, first_seed: int = 1000, noise: float 
             seconds=1.0,
         )
         record["lesions"][0]["structure"] = structure
-        (place / PROVENANCE).write_text(json.dumps(record))
+        (place / sidecar).write_text(json.dumps(record))
     return folder
 
 
 @cache
-def shared_sources() -> tuple[Path, Path]:
-    """20 real and 20 synthetic lesions, made once for all tests."""
+def shared_sources(count: int = 20) -> tuple[Path, Path]:
+    """As many real and synthetic lesions, made once for all tests."""
     folder = Path(tempfile.mkdtemp(prefix="reading-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return write_real(folder / "real", 20), write_cohort(folder / "cohort", 20)
+    return write_real(folder / "real", count), write_cohort(folder / "cohort", count)
 
 
 def plan_of(real: Path, synthetic: Path, cases: int, **more: object) -> StudyPlan:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import ROOT
 from cohort_cases import small, two_hosts
 from TumorSynthLib.cohorts import HostEntry, Recipe
 from TumorSynthLib.cohorts.distributions import Distribution, weights_of
@@ -167,3 +172,21 @@ def test_images_in_memory_are_hosts(hosts):
     host = HostBrain.read(hosts.entries[0].image)
     assert expand_hosts(host, hosts.table.parent)[0].image is host
     assert expand_hosts([HostEntry(host)], hosts.table.parent)[0].image is host
+
+
+# -- the house
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "TumorSynthLib" / "cohorts").glob("*.py")), ids=lambda f: f.stem)
+def test_cohorts_know_the_engine_and_nothing_above_it(file):
+    pattern = r"^ *from (?:\.\.|TumorSynthLib\.?)(cli\w*|demo|bench|replay|scene|reading)\b"
+    above = re.findall(pattern, file.read_text(), re.M)
+    assert not above and "training" not in re.findall(r"^ *(?:from|import) (\w+)", file.read_text(), re.M)
+
+
+def test_importing_cohorts_and_their_recipes_costs_nothing():
+    heavy = "{'torch', 'numpy', 'scipy', 'yaml', 'distributed'}"
+    code = f"import sys, TumorSynthLib.cohorts.recipe; print(sorted({heavy} & {{*sys.modules}}))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout == "[]\n", done.stderr

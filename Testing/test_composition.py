@@ -12,7 +12,8 @@ from scipy import ndimage
 from phantoms import phantom
 from TumorSynthLib import Appearance, ConcentricSpheres, LesionRequest
 from TumorSynthLib.calibration import dilated
-from TumorSynthLib.composition import CompositionMemory, compose, compose_part
+from TumorSynthLib.composition import compose, compose_part
+from TumorSynthLib.composition_memory import CompositionMemory
 from TumorSynthLib.grid import Grid, resample
 from TumorSynthLib.random_fields import smooth_field
 from TumorSynthLib.synthesis import LesionSynthesizer
@@ -66,7 +67,7 @@ def test_what_is_remembered_never_shows_however_sliders_are_moved(case):
 
 
 def test_a_memory_too_small_for_anything_changes_nothing(case, monkeypatch):
-    monkeypatch.setattr("TumorSynthLib.composition.MEMORY_BYTES", 1000)
+    monkeypatch.setattr("TumorSynthLib.composition_memory.MEMORY_BYTES", 1000)
     memory = CompositionMemory()
     for strength in (0.2, 0.8, 0.2):
         appearances = [Appearance(mass_effect=strength)] * 4
@@ -74,7 +75,7 @@ def test_a_memory_too_small_for_anything_changes_nothing(case, monkeypatch):
 
 
 def test_memory_does_not_grow_with_use(case, monkeypatch):
-    monkeypatch.setattr("TumorSynthLib.composition.MEMORY_BYTES", 60 << 20)
+    monkeypatch.setattr("TumorSynthLib.composition_memory.MEMORY_BYTES", 60 << 20)
     memory = CompositionMemory()
     for step in range(30):
         case.compose([Appearance(mass_effect=0.2 + 0.01 * step)] * 4, memory)

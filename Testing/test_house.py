@@ -18,7 +18,7 @@ FLOORS = (
     | DICOM_READING,
     {"blending", "mass_effect", "oedema", "calibration", "networks"},
     {"bundle", "brain_mask", "painting"},
-    {"labelling", "composition", "provenance", "case_files", "synthesis", "pictures"},
+    {"labelling", "composition", "composition_memory", "provenance", "case_files", "synthesis", "pictures"},
     {"background", "dicom", "lesion_lists", "replay", "option_names"},
     {"scene", "cohorts", "reading"},
 )

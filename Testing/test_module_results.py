@@ -375,6 +375,21 @@ def test_an_exported_case_is_made_again_by_the_command_line(module, tmp_path):
     np.testing.assert_array_equal(np.asanyarray(again.dataobj), np.asanyarray(exported.dataobj))
 
 
+def test_a_case_is_exported_as_dicom(placed, tmp_path):
+    import pydicom
+    from PySide6.QtWidgets import QComboBox
+
+    QComboBox.setCurrentIndex(placed.ui.formatBox, placed.ui.formatBox.findData("dicom"))
+    placed.widget.panel.exportInto(str(tmp_path))
+    QComboBox.setCurrentIndex(placed.ui.formatBox, 0)
+    placed.settle()
+    folder = next(tmp_path.iterdir())
+    slices = [pydicom.dcmread(file) for file in sorted((folder / "image").iterdir())]
+    assert len(slices) == placed.editor.case.host.GetImageData().GetDimensions()[2]
+    assert all("SYNTHETIC" in each.SeriesDescription for each in slices)
+    assert (folder / "lesion_mask.dcm").is_file() and (folder / "provenance.json").is_file()
+
+
 def test_exporting_twice_never_overwrites(placed, tmp_path):
     for _ in range(2):
         placed.widget.panel.exportInto(str(tmp_path))

@@ -28,7 +28,7 @@ PROTOCOL = "5" * 64
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
-    real, synthetic = shared_sources()
+    real, synthetic = shared_sources(7)
     make_study(folder / "plain", real, synthetic, 10, repeats=0.2)
     make_study(folder / "back", real, synthetic, 6, repeats=0.0, going_back=True, training_cases=2, task="yesno")
     make_study(folder / "locate", real, synthetic, 4, repeats=0.0, task="locate")

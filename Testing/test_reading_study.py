@@ -31,7 +31,7 @@ from TumorSynthLib.reading.study import create_study
 from TumorSynthLib.reading.truth import read_truth
 from TumorSynthLib.volume_files import read_volume
 
-CASES = 28
+CASES, FEW = 28, 7
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_nothing_outside_the_key_names_an_origin(study):
     assert set(training.values()) == {"real", "synthetic"} and len(training) == 4
     record.pop("instructions")
     text = json.dumps(record)
-    assert not any(str(word) in text for word in ("patient0", "case0", "part1", "t1c", "origin"))
+    assert not any(str(word) in text for word in ("patient0", "case0", "sub-", "t1c", "origin"))
 
 
 def test_the_blinding_check_scores_chance_where_there_is_nothing_to_find(study):
@@ -140,10 +140,11 @@ def test_order_and_names_do_not_follow_the_origin(study):
     assert protocol.readers[0].order != protocol.readers[1].order
 
 
-def test_the_same_choices_make_the_same_study(tmp_path, real, cohort):
+def test_the_same_choices_make_the_same_study(tmp_path):
+    real, cohort = shared_sources(FEW)
     study, again = tmp_path / "one", tmp_path / "again"
     for folder in (study, again):
-        make_study(folder, real, cohort, 10, training_cases=2, repeats=0.2)
+        make_study(folder, real, cohort, 6, training_cases=2, repeats=0.3)
     for place in ("cases", "key/masks"):
         names = sorted(path.name for path in (study / place).iterdir())
         assert names == sorted(path.name for path in (again / place).iterdir())
@@ -152,8 +153,8 @@ def test_the_same_choices_make_the_same_study(tmp_path, real, cohort):
     assert one.readers == two.readers and one.key_checksum == two.key_checksum
 
 
-def test_another_seed_makes_another_study(tmp_path, real, cohort, study):
-    make_study(tmp_path / "other", real, cohort, 10, seed=6)
+def test_another_seed_makes_another_study(tmp_path, study):
+    make_study(tmp_path / "other", *shared_sources(FEW), 6, seed=6)
     shared = {path.name for path in (study / "cases").iterdir()} & {
         path.name for path in (tmp_path / "other" / "cases").iterdir()
     }
@@ -284,18 +285,20 @@ def test_sides_and_names_treat_both_origins_alike(seed, one, other):
 # -- other tasks
 
 
-def test_pairs_show_one_of_each_and_sides_are_by_chance(tmp_path, real, cohort):
+def test_pairs_show_one_of_each_and_sides_are_by_chance(tmp_path):
+    real, cohort = shared_sources(FEW)
     folder = tmp_path / "pairs"
-    protocol = make_study(folder, real, cohort, 7, task="2afc", match=("size",), training_cases=2, repeats=0.3).protocol
+    protocol = make_study(folder, real, cohort, 6, task="2afc", match=("size",), training_cases=1, repeats=0.3).protocol
     truth = read_truth(folder, protocol)
     origins = [entry.origin for entry in truth.values()]
-    assert set(origins) == {"real|synthetic", "synthetic|real"} and len(origins) == 7 + 2 + 2
+    assert set(origins) == {"real|synthetic", "synthetic|real"} and len(origins) == 6 + 2 + 1
     assert set(protocol.training.values()) <= {"left", "right"}
     files = protocol.check_case(folder, next(iter(protocol.cases)))
     assert [path.stem[10:] for path in files] == ["_left", "_right"]
 
 
-def test_locate_puts_lesions_off_the_middle_and_shows_nothing_too(tmp_path, real, cohort):
+def test_locate_puts_lesions_off_the_middle_and_shows_nothing_too(tmp_path):
+    real, cohort = shared_sources(FEW)
     empty = tmp_path / "empty"
     empty.mkdir()
     for seed in range(3):
@@ -318,7 +321,7 @@ def test_locate_puts_lesions_off_the_middle_and_shows_nothing_too(tmp_path, real
 # -- warnings and refusals
 
 
-def test_scans_of_another_kind_are_told(tmp_path, real, cohort):
+def test_scans_of_another_kind_are_told(tmp_path):
     odd = tmp_path / "odd"
     for number in range(4):
         voxels, mask, _ = scan(number)
@@ -328,7 +331,7 @@ def test_scans_of_another_kind_are_told(tmp_path, real, cohort):
         (odd / f"p{number}").mkdir(parents=True)
         host.write_volume(odd / f"p{number}" / "i.nii.gz", voxels.astype(np.float32))
         host.write_volume(odd / f"p{number}" / "i_seg.nii.gz", mask)
-    text = " ".join(make_study(tmp_path / "s", odd, cohort, 8).warnings)
+    text = " ".join(make_study(tmp_path / "s", odd, shared_sources(FEW)[1], 8).warnings)
     assert "4 of 4 synthetic lesions sit in scans that give no real lesion" in text
     assert "voxel volume" in text and "bits a voxel" in text
 
@@ -362,7 +365,7 @@ def test_wrong_sources_are_refused_by_name(tmp_path, real, cohort):
     for path, says in (("none", "no such file"), ("empty", "holds no image"), ("t.csv", "'masks'"), ("u.csv", "row 2")):
         with pytest.raises(InputError, match=says):
             real_sources([tmp_path / path])
-    with pytest.raises(InputError, match="holds no case"):
+    with pytest.raises(InputError, match="holds no NIfTI case"):
         synthetic_sources([real])
 
 

@@ -274,3 +274,24 @@ def test_devices_and_precisions_that_are_not_there_are_refused():
     if not torch.backends.mps.is_available():
         with pytest.raises(ResourceError, match="it has .*cpu"):
             LesionSynthesizer.from_bundle(device="mps")
+
+
+@pytest.mark.parametrize("stored", [(slice(None, None, -1), (0, 1, 2)), (slice(None), (2, 0, 1))])
+def test_a_scan_stored_in_another_order_of_axes_gets_the_same_lesion(synthesizer, stored):
+    """Slicer turns left-handed files round when it loads them."""
+    step, order = stored
+    host, brain = phantom(spacing_mm=(1.5, 1.5, 2.0))
+    turned = host.voxels[:, :, step].transpose(order)
+    affine = host.affine.copy()
+    if step.step:
+        affine[:3, 3] += affine[:3, 2] * (host.shape[2] - 1)
+        affine[:3, 2] *= -1
+    affine = affine[:, [*order, 3]]
+    other = HostBrain.from_array(turned, affine)
+    spheres = ConcentricSpheres((30, 10, 25), (10, 8, 5), structure="ring")
+    appearance = Appearance(mass_effect=0.8, oedema=0.6)
+    first = synthesizer.synthesize(host, spheres, 3, appearance=appearance, brain_mask=brain)
+    mask = brain[:, :, step].transpose(order)
+    second = synthesizer.synthesize(other, spheres, 3, appearance=appearance, brain_mask=mask)
+    np.testing.assert_array_equal(second.mask, first.mask[:, :, step].transpose(order))
+    assert (second.image != first.image[:, :, step].transpose(order)).mean() < 1e-5

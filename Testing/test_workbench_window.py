@@ -151,6 +151,42 @@ def test_the_menu_opens_and_saves_by_dialogs(bench, head, tmp_path, monkeypatch)
     assert bench.window.messages.shown == []
 
 
+@pytest.mark.parametrize("answer", ["save", "discard", "cancel"])
+def test_what_is_not_saved_is_not_lost_without_a_word(bench, tmp_path, monkeypatch, answer):
+    asked = []
+    monkeypatch.setattr(Messages, "ask_what_to_do_with_changes", lambda _: asked.append(1) or answer)
+    kept = str(tmp_path / "kept"), "One file: MRB bundle (*.mrb)"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: kept)
+    bench.window.actions_.close_scene()
+    assert asked == []
+    bench.scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Mine").AddControlPoint(1, 2, 3)
+    bench.window.actions_.close_scene()
+    assert asked == [1]
+    assert (bench.scene.GetFirstNodeByName("Mine") is not None) == (answer == "cancel")
+    assert (tmp_path / "kept.mrb").is_file() == (answer == "save")
+    if answer == "cancel":
+        assert not bench.window.close() and bench.window.isVisible()
+
+
+def test_the_view_menu_acts_on_the_scene_and_follows_it(bench, head):
+    bench.load_volume(head)
+    actions = bench.window.actions_
+    view, crosshair = bench.window.menuBar().actions()[1].menu(), actions._crosshairs
+    crosshair[slicer.vtkMRMLCrosshairNode.ShowBasic].trigger()
+    actions._linked.trigger()
+    actions._intersections.trigger()
+    assert bench.core.crosshair_node.GetCrosshairMode() == slicer.vtkMRMLCrosshairNode.ShowBasic
+    assert all(bench.view(name).view.composite_node.GetLinkedControl() for name in ("Red", "Green", "Yellow"))
+    logic = bench.core.application_logic
+    assert logic.GetIntersectingSlicesEnabled(logic.IntersectingSlicesVisibility)
+    bench.core.crosshair_node.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.NoCrosshair)
+    actions.link_slices(False)
+    actions.show_intersections(False)
+    view.aboutToShow.emit()
+    assert crosshair[slicer.vtkMRMLCrosshairNode.NoCrosshair].isChecked()
+    assert not actions._linked.isChecked() and not actions._intersections.isChecked()
+
+
 def test_the_sample_brain_opens_from_the_menu_with_and_without_the_modules_registration(bench):
     bench.window.actions_.open_sample_brain()
     bench.process_events()
@@ -215,11 +251,13 @@ MODULE = """
         def __init__(self, parent):
             ScriptedLoadableModule.__init__(self, parent)
             parent.title = "Tiny module"
+            slicer.app.connect("startupCompleted()", lambda: setattr(slicer.modules, "tinyStarted", True))
 
     class TinyWidget(ScriptedLoadableModuleWidget):
         def setup(self):
             ScriptedLoadableModuleWidget.setup(self)
             self.seen = []
+            assert slicer.modules.tinyStarted
             self.button = qt.QPushButton("Count volumes")
             self.button.connect("clicked(bool)", self.onClicked)
             self.layout.addWidget(self.button)
@@ -262,9 +300,13 @@ def test_a_scripted_module_is_shown_clicked_and_left(bench, head, tmp_path):
     assert bench.window.panel.size().width() < 700 and bench.module_widget is None
 
 
-def test_an_unknown_module_is_refused(bench):
+def test_a_module_that_cannot_be_shown_leaves_a_usable_window(bench, tmp_path):
     with pytest.raises(ValueError, match="no such module"):
         bench.show_module("Nonesuch")
+    (tmp_path / "Broken.py").write_text("import nonesuch_package")
+    with pytest.raises(ModuleNotFoundError):
+        bench.show_module(str(tmp_path / "Broken.py"))
+    assert bench.window.panel.title.text() == "No module" and bench.module_widget is None
 
 
 def test_settings_are_not_the_users(bench):

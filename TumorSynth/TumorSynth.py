@@ -195,6 +195,10 @@ class TumorSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onPatch(self, patch):
         self.showInViews()
 
+    def isBusy(self):
+        """Whether something is still to come, for those who take a picture of it."""
+        return bool(self.editor.at_work or self.logic.worker.busy)
+
     # -- parameters
 
     def initializeParameterNode(self):

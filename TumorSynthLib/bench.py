@@ -74,21 +74,29 @@ def speed_rows(synthesizer: LesionSynthesizer, repeats: int) -> list[Row]:
     center = tuple(host.ijk_to_ras((np.array(host.shape) - 1) / 2 + (20, -25, 10)))
     request = LesionRequest(ConcentricSpheres(center, RADII, structure="ring"), 1, Appearance(smoothing_mm=0.5))
     painted = synthesizer.paint(host, brain, request)
-    appearances = [replace(request.appearance, contrast=c) for c in np.linspace(0.8, 1.4, 7)]
-    masses = [replace(request.appearance, mass_effect=m) for m in np.linspace(0.2, 0.8, 7)]
     turn = iter(range(10**9))
 
+    def new_value(low: float, high: float) -> float:
+        """Never one from before, which the synthesizer would remember."""
+        return low + (high - low) * (next(turn) * GOLDEN_SHARE % 1)
+
+    def dragged() -> LesionRequest:
+        offset = np.array([new_value(-6, 6), new_value(-6, 6), 0])
+        return replace(request, spheres=replace(request.spheres, center_ras=tuple(center + offset)))
+
     def preview() -> object:
-        return synthesizer.paint(host, brain, request)
+        return synthesizer.paint(host, brain, dragged())
 
     def full() -> object:
-        return synthesizer.finish(host, brain, [synthesizer.paint(host, brain, request)], [request.appearance])
+        return synthesizer.finish(host, brain, [synthesizer.paint(host, brain, dragged())], [request.appearance])
 
     def finish() -> object:
-        return synthesizer.finish(host, brain, [painted], [appearances[next(turn) % 7]])
+        other = replace(request.appearance, contrast=new_value(0.8, 1.4))
+        return synthesizer.finish(host, brain, [painted], [other])
 
     def push() -> object:
-        return synthesizer.finish(host, brain, [painted], [masses[next(turn) % 7]])
+        other = replace(request.appearance, mass_effect=new_value(0.2, 0.8))
+        return synthesizer.finish(host, brain, [painted], [other])
 
     def reference() -> object:
         return ndimage.gaussian_filter(host.voxels.astype(np.float32), 1.0)
@@ -178,6 +186,9 @@ def control_rows(
         for what, values in found.items()
     ]
 
+
+# Multiples of it, without their whole parts, never come back and lie evenly.
+GOLDEN_SHARE = 0.618034
 
 CONTROL = {
     "volume error": ("%", "< 1"),

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from .errors import InputError
-from .grid import Grid, canonical_axes, resample
+from .grid import Grid, box_of, canonical_axes, is_empty, resample
 
 if TYPE_CHECKING:
     import torch
@@ -296,13 +296,8 @@ def _on_host(probability: np.ndarray, fine_grid: Grid, grid: Grid) -> np.ndarray
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     """The smallest box around all that is marked."""
-    box = []
-    for axis in range(3):
-        marked = np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis)))
-        if not marked.size:
-            return None
-        box.append(slice(int(marked[0]), int(marked[-1]) + 1))
-    return tuple(box)  # type: ignore[return-value]
+    box = box_of(mask)
+    return None if is_empty(box) else box  # type: ignore[return-value]
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:

@@ -8,20 +8,21 @@ apart to touch the same voxels are worked out each for itself, so that changing 
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
 from . import blending, mass_effect, oedema
+from .composition_memory import CompositionMemory
 from .grid import Box, Grid, box_of, common_part, is_empty, resample, union_of, within
 from .host import HostBrain
 from .labelling import LesionFacts, LesionLabels, facts_of, labels_of
 from .painting import Brain, PaintedLesion
 from .parameters import Appearance
+from .random_fields import white_noise
 
 SURROUNDINGS_VOXELS = 48
 # An elongated lesion reaches this many radii from its centre, its oedema's last finger this many reaches further.
@@ -30,10 +31,8 @@ OEDEMA_REACHES = 1.7
 LEAST_SHARE = 1e-3
 # Displacement is worked out in slabs of about this many voxels, so that fine hosts do not need gigabytes.
 SLAB_VOXELS = 3_000_000
-MEMORY_BYTES = 256 << 20
 
 Order = Literal["C", "F"]
-Made = TypeVar("Made")
 Pairs = Sequence[tuple[PaintedLesion, Appearance]]
 
 _numbers = itertools.count(1)
@@ -63,52 +62,6 @@ class Composition:
         )
         mask[self.box], intensity_map[self.box], zone[self.box] = self.mask, self.intensity_map, self.zone
         return Composition(tuple(slice(0, n) for n in host.shape), image, mask, intensity_map, self.lesions, zone)  # type: ignore[arg-type]
-
-
-class CompositionMemory:
-    """What one composition lends to the next: all that a new appearance, or another lesion elsewhere, leaves as it was.
-
-    Of one host and brain. What was used longest ago is forgotten first, but nothing of the composition at hand.
-    """
-
-    def __init__(self) -> None:
-        self._about: tuple[HostBrain, Brain] | None = None
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        self._in_use: set[Hashable] = set()
-
-    def begin(self, host: HostBrain, brain: Brain) -> None:
-        if self._about is None or self._about[0] is not host or self._about[1] is not brain:
-            self._about = (host, brain)
-            self._kept.clear()
-        self._in_use.clear()
-
-    def recall(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """What was made under this key before, or is made now. Lent, not given: to be read only."""
-        if key not in self._kept:
-            made = make()
-            self._kept[key] = (made, sum(array.nbytes for array in _arrays_in(made)))
-        self._kept.move_to_end(key)
-        self._in_use.add(key)
-        return self._kept[key][0]
-
-    def end(self) -> None:
-        size = sum(size for _, size in self._kept.values())
-        for key in list(self._kept):
-            if size <= MEMORY_BYTES:
-                return
-            if key not in self._in_use:
-                size -= self._kept.pop(key)[1]
-
-
-def _arrays_in(value: object) -> Iterator[np.ndarray]:
-    if isinstance(value, np.ndarray):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _arrays_in(item)
-    elif is_dataclass(value):
-        for item in fields(value):
-            yield from _arrays_in(getattr(value, item.name))
 
 
 def compose(
@@ -315,12 +268,13 @@ class _Work:
             return
         before = canvas.values[within(push.box, canvas.box)].copy()
         rows = max(1, SLAB_VOXELS // max(before[0].size, 1))
-        for number, start in enumerate(range(0, before.shape[0], rows)):
+        grain = white_noise(np.random.default_rng([lesion.seed, 5]), self.host.grid.part(push.box))
+        grain *= np.float32(lesion.noise)
+        for start in range(0, before.shape[0], rows):
             first = push.box[0].start + start
             slab = (slice(first, min(first + rows, push.box[0].stop)), *push.box[1:])
             shift = mass_effect.shift_in_voxels(push.field, push.around, self.host.grid.part(slab))
-            rng = np.random.default_rng([lesion.seed, 5, number])
-            canvas.change(slab, mass_effect.displaced(before, shift, lesion.noise, rng, start))
+            canvas.change(slab, mass_effect.displaced(before, shift, grain[start : start + rows], start))
 
     def _push(self, lesion: PaintedLesion, amount: float) -> _Push:
         return self.memory.recall(("push", lesion, amount), lambda: self._new_push(lesion, amount))

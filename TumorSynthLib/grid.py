@@ -114,12 +114,18 @@ def is_empty(box: Box) -> bool:
 
 def canonical_axes(affine: np.ndarray) -> np.ndarray:
     """A grid's own axis directions, reordered and flipped to lie nearest to R, A and S (as columns)."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    order, signs = canonical_order(affine)
+    return axes[:, order] * signs
+
+
+def canonical_order(affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of a grid's axes runs most along R, A and S, and whether with (1) or against it (-1)."""
     from scipy.optimize import linear_sum_assignment
 
     axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     rows, columns = linear_sum_assignment(-np.abs(axes))
-    chosen = axes[:, columns]
-    return chosen * np.sign(chosen[rows, rows])
+    return columns, np.sign(axes[rows, columns])
 
 
 def resample(values: np.ndarray, source: Grid, target: Grid, fill: float = 0.0, nearest: bool = False) -> np.ndarray:

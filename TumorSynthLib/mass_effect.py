@@ -92,24 +92,22 @@ def shift_in_voxels(field: np.ndarray, around: Grid, grid: Grid) -> np.ndarray:
     return shift
 
 
-def displaced(
-    values: np.ndarray, shift_voxels: np.ndarray, noise: float, rng: np.random.Generator, start: int = 0
-) -> np.ndarray:
+def displaced(values: np.ndarray, shift_voxels: np.ndarray, grain: np.ndarray, start: int = 0) -> np.ndarray:
     """For each voxel of a slab of `values`, beginning at `start` along the first axis: the value fetched from where the
     shift (3, slab) points, by linear interpolation.
 
-    Interpolation averages neighbours and so takes noise away; as much as it took is put back, or the displaced zone
-    would show as a halo of smoothness.
+    Interpolation averages neighbours and so takes noise away; as much as it took is put back from `grain` (slab), noise
+    like the scan's, or the displaced zone would show as a halo of smoothness.
     """
     import torch
     import torch.nn.functional as F
 
     shape = shift_voxels.shape[1:]
     shift = torch.from_numpy(shift_voxels).view(3, -1)
-    grain = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).view(-1)
     made = torch.from_numpy(values[start : start + shape[0]].copy())
     # About half of a box does not move: only the rest is fetched.
     moving = (shift.abs().amax(0) > LEAST_SHIFT_VOXELS).nonzero().view(-1)
+    put_back = torch.from_numpy(np.ascontiguousarray(grain)).view(-1)[moving]
     places = shift[:, moving]
     places[0] += start
     scale = []
@@ -123,5 +121,5 @@ def displaced(
     fetched = F.grid_sample(source, wanted, padding_mode="border", align_corners=True).view(-1)
     share = places.frac_().abs_()
     kept = (1 - 2 * share * (1 - share)).prod(0)
-    made.view(-1)[moving] = fetched + noise * (1 - kept).sqrt() * grain[moving]
+    made.view(-1)[moving] = fetched + (1 - kept).sqrt() * put_back
     return made.numpy()

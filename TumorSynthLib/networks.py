@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -53,7 +54,32 @@ def build_network(kind: NetworkKind, upsampling: UpSampling = "upsampling+convol
     for part in network.modules():
         if isinstance(part, UpCat):
             part.is_pad = False  # all our sides are multiples of 16; padding by nothing still copies
+    if spec.dimensions == 3:
+        _keep_layout(network)
     return network
+
+
+def _keep_layout(network: torch.nn.Module) -> None:
+    """Torch's instance norm leaves channels last, and everything after it up to the next convolution then takes several
+    times as long; its autocast pools in single precision, which changes no value. Both are put right for a batch of one
+    that is inferred; training goes the usual way."""
+    import torch
+    import torch.nn.functional as F
+
+    def normalized(norm: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        if norm.training or x.shape[0] > 1:
+            return type(norm).forward(norm, x)
+        return F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
+
+    def pooled(pool: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return type(pool).forward(pool, x)
+
+    for part in network.modules():
+        if isinstance(part, torch.nn.InstanceNorm3d):
+            part.forward = partial(normalized, part)
+        elif isinstance(part, torch.nn.MaxPool3d):
+            part.forward = partial(pooled, part)
 
 
 def memory_layout(dimensions: int) -> torch.memory_format:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
+from .grid import Grid, canonical_order
+
 
 @lru_cache(maxsize=4)
 def _squared_frequencies(size: int) -> np.ndarray:
@@ -112,3 +114,11 @@ def outline_field(
     noise = smooth_field(rng, size, ((0.8, wavelength * 0.55), (0.45, max(wavelength * 0.22, 0.8))))
     departure = (np.sqrt(np.maximum(bent, 0)) - np.sqrt(plain)) / radius
     return (departure + irregularity * noise[window]).astype(np.float32)
+
+
+def white_noise(rng: np.random.Generator, grid: Grid) -> np.ndarray:
+    """Noise in every voxel, drawn along R, A and S: the same grain in whatever order a scan's axes are stored."""
+    order, signs = canonical_order(grid.affine)
+    drawn = rng.standard_normal(tuple(grid.shape[axis] for axis in order), dtype=np.float32)
+    turned = drawn[tuple(slice(None, None, int(sign)) for sign in signs)]
+    return turned.transpose(np.argsort(order))

@@ -77,6 +77,7 @@ class Actions:
 
         add("Open a &volume or file...", self.ask_for_files, "Ctrl+O", "folder", "Open a volume, scene or other file")
         add("Open a &DICOM folder...", self.ask_for_folder, "Ctrl+D")
+        add("Open a s&cene...", self.ask_for_scene)
         add("Sample &brain", self.open_sample_brain, "", "brain", "Open the sample brain")
         menu.addSeparator()
         add("&Save scene...", self.ask_where_to_save, "Ctrl+S", "save", "Save all in one file (MRB) or a folder")
@@ -97,6 +98,10 @@ class Actions:
 
     def ask_for_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self.window, "Open a DICOM folder", self._folder())
+        self._open_remembered([Path(chosen)] if chosen else [])
+
+    def ask_for_scene(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(self.window, "Open a scene", self._folder(), "Scenes (*.mrb *.mrml)")
         self._open_remembered([Path(chosen)] if chosen else [])
 
     def _open_remembered(self, paths: list[Path]) -> None:
@@ -120,20 +125,30 @@ class Actions:
             else:
                 files.load_volume(self.core, SAMPLE_BRAIN)
 
-    def ask_where_to_save(self) -> None:
+    def ask_where_to_save(self) -> bool:
+        """Whether the scene was saved."""
         kinds = "One file: MRB bundle (*.mrb);;A folder with MRML and data files (*)"
         chosen, kind = QFileDialog.getSaveFileName(self.window, "Save scene", self._folder(), kinds)
         if not chosen:
-            return
+            return False
         path = Path(chosen)
         if "mrb" in kind and path.suffix.lower() != ".mrb":
             path = path.with_name(path.name + ".mrb")
-        self.save_scene(path)
+        return self.save_scene(path)
 
-    def save_scene(self, path: Path) -> None:
+    def save_scene(self, path: Path) -> bool:
         with self.window.messages.telling("save the scene"), self.window.application.waiting():
             files.save_scene(self.core, path)
             self.window.statusBar().showMessage(f"Saved {path}", 5000)
+            return True
+        return False
+
+    def may_discard(self) -> bool:
+        """Asks whether the scene may go, if something in it would be lost."""
+        if not self.core.has_unsaved_data:
+            return True
+        answer = self.window.messages.ask_what_to_do_with_changes()
+        return self.ask_where_to_save() if answer == "save" else answer == "discard"
 
     def _list_nodes(self) -> None:
         self.save_one.clear()
@@ -156,7 +171,8 @@ class Actions:
             files.save_node(node, path)
 
     def close_scene(self) -> None:
-        self.core.scene.Clear(False)
+        if self.may_discard():
+            self.core.scene.Clear(False)
 
     # -- View
 
@@ -173,21 +189,24 @@ class Actions:
         self._layout_button = self._menu_button("four-up", "Layout of the views", layouts)
         crosshair = menu.addMenu("&Crosshair")
         group = QActionGroup(menu)
+        self._crosshairs: dict[int, QAction] = {}
         for text, mode in CROSSHAIRS.items():
             action = crosshair.addAction(text)
             action.setCheckable(True)
-            action.setChecked(mode == self.core.crosshair_node.GetCrosshairMode())
             action.triggered.connect(lambda _=False, mode=mode: self.core.crosshair_node.SetCrosshairMode(mode))
             group.addAction(action)
+            self._crosshairs[mode] = action
         crosshair.addSeparator()
         self._menu_button("crosshair", "Crosshair; move it with Shift and the mouse", crosshair)
-        intersections = menu.addAction("Slice &intersections")
-        intersections.setCheckable(True)
-        intersections.toggled.connect(self.show_intersections)
-        crosshair.addAction(intersections)
-        linked = menu.addAction("Lin&k slices")
-        linked.setCheckable(True)
-        linked.toggled.connect(self.link_slices)
+        self._intersections = menu.addAction("Slice &intersections")
+        self._intersections.setCheckable(True)
+        self._intersections.triggered.connect(self.show_intersections)
+        crosshair.addAction(self._intersections)
+        self._linked = menu.addAction("Lin&k slices")
+        self._linked.setCheckable(True)
+        self._linked.triggered.connect(self.link_slices)
+        for shown in (menu, crosshair):
+            shown.aboutToShow.connect(self._follow_scene)
         menu.addSeparator()
         reset = menu.addAction(icon("fit"), "&Reset field of view", self.reset_views)
         reset.setToolTip("Fit all views to what they show")
@@ -208,14 +227,25 @@ class Actions:
             action.setChecked(True)
             self._layout_button.setIcon(action.icon())
 
+    def _follow_scene(self) -> None:
+        """A scene brings its own crosshair and links."""
+        logic = self.core.application_logic
+        for mode, action in self._crosshairs.items():
+            action.setChecked(mode == self.core.crosshair_node.GetCrosshairMode())
+        self._intersections.setChecked(bool(logic.GetIntersectingSlicesEnabled(logic.IntersectingSlicesVisibility)))
+        self._linked.setChecked(any(composite.GetLinkedControl() for composite in self._composites()))
+
+    def _composites(self) -> list[slicer.vtkMRMLSliceCompositeNode]:
+        manager = self.window.layout_manager
+        return [manager.sliceWidget(name).view.composite_node for name in manager.sliceViewNames()]
+
     def show_intersections(self, shown: bool) -> None:
         logic = self.core.application_logic
         logic.SetIntersectingSlicesEnabled(slicer.vtkMRMLApplicationLogic.IntersectingSlicesVisibility, shown)
 
     def link_slices(self, linked: bool) -> None:
-        for name in self.window.layout_manager.sliceViewNames():
-            self.window.layout_manager.sliceWidget(name).sliceController().setSliceLink(linked)
-            return
+        for composite in self._composites():
+            composite.SetLinkedControl(linked)
 
     def reset_views(self) -> None:
         self.window.layout_manager.resetSliceViews()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import slicer
@@ -14,13 +15,15 @@ from PySide6.QtCore import (
     QEventLoop,
     QMessageLogContext,
     QObject,
+    QProcessEnvironment,
     QSettings,
     Qt,
     QtMsgType,
+    QUrl,
     Signal,
     qInstallMessageHandler,
 )
-from PySide6.QtGui import QCursor
+from PySide6.QtGui import QCursor, QDesktopServices
 from PySide6.QtWidgets import QApplication
 
 from .layout import LayoutManager
@@ -104,9 +107,7 @@ class WorkbenchApplication(QObject):
     cachePath = property(lambda self: str(self.core.folder / "cache"))
     extensionsInstallPath = property(lambda self: str(self.core.folder / "extensions"))
 
-    def startupEnvironment(self) -> Any:
-        from PySide6.QtCore import QProcessEnvironment
-
+    def startupEnvironment(self) -> QProcessEnvironment:
         return QProcessEnvironment.systemEnvironment()
 
     # -- behaviour
@@ -149,9 +150,7 @@ class WorkbenchApplication(QObject):
     def overrideCursor(self) -> QCursor | None:
         return QApplication.overrideCursor()
 
-    def commandOptions(self) -> Any:
-        from types import SimpleNamespace
-
+    def commandOptions(self) -> SimpleNamespace:
         return SimpleNamespace(noMainWindow=False, testingEnabled=self._testing, noSplash=True)
 
     def pythonConsole(self) -> None:
@@ -162,9 +161,6 @@ class WorkbenchApplication(QObject):
         return True
 
     def openUrl(self, url: str) -> None:
-        from PySide6.QtCore import QUrl
-        from PySide6.QtGui import QDesktopServices
-
         QDesktopServices.openUrl(QUrl(url))
 
     def exit(self, code: int = 0) -> None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SIZE = (1400, 900)
 IDLE_SECONDS = 0.6
-DEFAULT_LAYOUT = 3  # vtkMRMLLayoutNode.SlicerLayoutFourUpView, without importing it
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("slicer", "vtkmodules", "PySide6")
 
@@ -65,15 +64,21 @@ class Workbench:
         find_opengl()
         if why_no_screen():
             draw_off_screen()
-        cls._opened = cls(size, module, settings_file, testing)
-        return cls._opened
+        cls._opened = bench = cls(size, settings_file, testing)
+        if module is not None:
+            try:
+                bench.show_module(module)
+            except BaseException:
+                bench.close()
+                raise
+        return bench
 
     @classmethod
     def current(cls) -> Workbench | None:
         """The one that is open in this process."""
         return cls._opened
 
-    def __init__(self, size: tuple[int, int], module: str | None, settings_file: Path | None, testing: bool) -> None:
+    def __init__(self, size: tuple[int, int], settings_file: Path | None, testing: bool) -> None:
         from .application import WorkbenchApplication, qt_application
         from .driving import Keyboard, Mouse
         from .layout import LayoutManager
@@ -92,10 +97,6 @@ class Workbench:
         self.module_widget: Any = None
         self.window.resize(*size)
         self.window.show()
-        self.process_events()
-        if module is not None:
-            self.show_module(module)
-        self.application.startupCompleted.emit()
         self.process_events()
 
     @property
@@ -130,8 +131,15 @@ class Workbench:
         file = module_file(module)
         self.window.panel.title.setText(f"Loading {file.stem}...")
         self.process_events()
-        self.module_widget = load_scripted_module(file, self.window.panel.place)
-        self.window.show_title(file.stem, self.application.moduleManager().module(file.stem).title or file.stem)
+        try:
+            loaded = self.application.moduleManager().loadModule(file)
+            # In Slicer this comes when all modules are loaded and before any is shown.
+            self.application.startupCompleted.emit()
+            self.module_widget = load_scripted_module(file, self.window.panel.place)
+        except BaseException:
+            self.window.show_no_module()
+            raise
+        self.window.show_title(file.stem, loaded.title or file.stem)
         self.process_events()
 
     def leave_module(self) -> None:
@@ -192,6 +200,8 @@ class Workbench:
 
     def start_afresh(self) -> None:
         """As if just opened: empty scene, four-up layout, nothing held or switched on. The module stays."""
+        from .layout import DEFAULT_LAYOUT
+
         self.mouse.let_go()
         self.scene.Clear(False)
         self.core.interaction_node.SwitchToViewTransformMode()
@@ -219,6 +229,7 @@ class Workbench:
         if type(self)._opened is not self:
             return
         self.application.aboutToQuit.emit()
+        self.window.asks_before_closing = False
         self.window.close()
         self.window.let_go()
         self.layout_manager.close()

@@ -36,6 +36,10 @@ def _no_chatter() -> Iterator[None]:
         vtk.vtkObject.SetGlobalWarningDisplay(shown)
 
 
+def is_scene(path: Path) -> bool:
+    return path.name.lower().endswith(FILE_ENDINGS["SceneFile"])
+
+
 def load(core: SceneCore, path: Path) -> None:
     """Whatever a person opens or drops: a volume, a scene, or another file of Slicer's."""
     kind = slicer.app.coreIOManager().fileType(str(path))

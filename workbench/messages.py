@@ -44,6 +44,17 @@ class Messages:
         self._trouble.finished.connect(self._forget_trouble)
         self._trouble.show()
 
+    def ask_what_to_do_with_changes(self) -> str:
+        """ "save", "discard" or "cancel"."""
+        if self._quiet:
+            return "discard"
+        choices = QMessageBox.StandardButton
+        box = self._box("Something in the scene is not saved yet. Save it?", "")
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setStandardButtons(choices.Save | choices.Discard | choices.Cancel)
+        box.setDefaultButton(choices.Save)
+        return {choices.Save: "save", choices.Discard: "discard"}.get(box.exec(), "cancel")
+
     def _forget_trouble(self, _: int) -> None:
         self._trouble = None
 

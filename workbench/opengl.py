@@ -84,5 +84,5 @@ def _reason() -> str:
         )
     return (
         "no usable OpenGL: neither EGL nor OSMesa renders here; on Debian or Ubuntu:"
-        " sudo apt-get install libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri libosmesa6"
+        " sudo apt-get install libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri"
     )

@@ -152,6 +152,7 @@ def _closed_by_signals(bench: Workbench) -> Iterator[None]:
 
     def close(number: int, _frame: object) -> None:
         received.append(number)
+        bench.window.asks_before_closing = False
         bench.window.close()
 
     # One that the caller chose to ignore stays ignored.

@@ -120,6 +120,10 @@ class SceneCore:
         self._data_logic.SetAndObserveDataIOManager(self._remote_logic.GetDataIOManager())
         self._remote_logic.AddDataIOToScene()
 
+    @property
+    def has_unsaved_data(self) -> bool:
+        return bool(self.scene.GetStorableNodesModifiedSinceRead(vtk.vtkCollection()))
+
     def close(self) -> None:
         """Empties the scene and takes the temporary folder away."""
         self.subject_hierarchy.observed.clear()

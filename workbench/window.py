@@ -81,6 +81,7 @@ class MainWindow(QMainWindow):
         self.layout_manager = application.layoutManager()
         self.messages = Messages(self, quiet=application.testingEnabled())
         self.before_closing: Callable[[], None] = lambda: None
+        self.asks_before_closing = True
         self.setObjectName("qSlicerMainWindow")
         self.setWindowTitle(NAME)
         self.setAcceptDrops(True)
@@ -119,6 +120,8 @@ class MainWindow(QMainWindow):
         """Opens what a person chose or dropped; what cannot be opened is told, and does not stop the rest."""
         went_well = True
         for path in paths:
+            if files.is_scene(path) and not self.actions_.may_discard():
+                continue
             before = len(self.messages.shown)
             with self.messages.telling("open the file"), self.application.waiting():
                 files.load(self.core, path)
@@ -165,6 +168,9 @@ class MainWindow(QMainWindow):
         self.actions_.mouse_modes.observed.clear()
 
     def closeEvent(self, event: QCloseEvent) -> None:
+        if self.asks_before_closing and not self.actions_.may_discard():
+            event.ignore()
+            return
         self.application.settings().setValue(GEOMETRY, self.saveGeometry())
         self.before_closing()
         event.accept()

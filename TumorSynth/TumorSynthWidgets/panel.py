@@ -173,6 +173,7 @@ class Panel:
         self._allow(ui.undoButton, None if editor.can_undo else "nothing to undo", UNDO_TIP)
         self._allow(ui.redoButton, None if editor.can_redo else "nothing to redo", REDO_TIP)
         self._allow(ui.exportButton, editor.why_not_export, EXPORT_TIP)
+        ui.formatBox.enabled = ui.exportButton.enabled
         for control in (ui.beforeButton, ui.fadeSlider):
             control.enabled = editor.case is not None and editor.case.outputs.result is not None
         if editor.at_work:
@@ -191,6 +192,8 @@ class Panel:
     def _fillEngine(self):
         for name in list_bundles():
             self.ui.bundleBox.addItem(f"{name}: {Bundle.find(name).description}", name)
+        for label, name in (("NIfTI", "nifti"), ("DICOM", "dicom")):
+            self.ui.formatBox.addItem(label, name)
         for name in DEVICES:
             self.ui.deviceBox.addItem(_(DEVICE_LABELS[name]), name)
 
@@ -242,6 +245,6 @@ class Panel:
     def exportInto(self, parent):
         """A new folder for the case in `parent`, of the same layout as the command line's."""
         try:
-            self.editor.export(Path(parent))
+            self.editor.export(Path(parent), self.ui.formatBox.currentData)
         except OSError as problem:
             slicer.util.errorDisplay(_("Nothing was written: {reason}").format(reason=problem))

@@ -18,6 +18,8 @@ from .wire import ArrayFile
 
 # What is written or read in one go while somebody's window waits: a few milliseconds' worth.
 SLAB_BYTES = 8 << 20
+# What is larger is mapped, not read.
+LARGE_BYTES = 2 << 20
 
 
 class PrivateFolder:
@@ -101,7 +103,7 @@ def handed_over(path: str, folder: PrivateFolder) -> np.ndarray:
 
     Large ones are mapped copy-on-write, so that nothing is read before it is looked at.
     """
-    large = os.path.getsize(path) > SLAB_BYTES
+    large = os.path.getsize(path) > LARGE_BYTES
     array = np.load(path, mmap_mode="c" if large else None, allow_pickle=False)
     folder.remove(path)
     return array

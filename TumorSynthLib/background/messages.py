@@ -12,6 +12,7 @@ from TumorSynthLib.labelling import LesionFacts
 from TumorSynthLib.synthesis import LesionRequest
 
 Quality = Literal["preview", "full"]
+ExportFormat = Literal["nifti", "dicom"]
 Box = tuple[slice, slice, slice]
 
 
@@ -24,6 +25,16 @@ class CaseQuestion:
     quality: Quality = "full"
     bundle: str = "default"
     device: str = "auto"
+
+
+@dataclass(frozen=True)
+class ExportTarget:
+    """Where and how a case is to be written: a new folder of files like the command line's. For DICOM, `dicom_source`
+    are the files that the host was loaded from, if it was DICOM."""
+
+    folder: str
+    format: ExportFormat = "nifti"
+    dicom_source: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from .child import Child, ChildGone
 from .endings import error_of_disk, error_of_end
 from .files import PrivateFolder, handed_over
 from .hosts import HostShelf, StoredHost
-from .messages import CasePatch, CaseQuestion, WorkerError
+from .messages import CasePatch, CaseQuestion, ExportTarget, WorkerError
 from .tickets import Job, Ticket
 
 Answer = wire.CaseMade | wire.BrainMade | wire.Exported | wire.Dropped | wire.Problem
@@ -45,7 +45,7 @@ class SynthesisProcess:
 
     def __init__(self, python: str | None = None, threads: int | None = None) -> None:
         """`python` is an executable that has torch (desktop Slicer's is PythonSlicer); `threads` are those of previews,
-        by default all cores but one. Full answers are computed with as many as the command line uses."""
+        by default all cores but one if there are more than two. Full answers have as many as the command line."""
         self.python = python or sys.executable
         self.threads = threads
         self.bundle, self.device = "default", "auto"
@@ -145,21 +145,21 @@ class SynthesisProcess:
     def export(
         self,
         question: CaseQuestion,
-        folder: Path,
+        target: ExportTarget,
         on_done: Callable[[Path], None],
         on_error: Callable[[WorkerError], None],
     ) -> Ticket:
         """Writes the case into a new folder. Exports are all made, whatever is asked for meanwhile."""
-        return self._enter(lambda written: on_done(Path(written)), on_error, question, str(folder))
+        return self._enter(lambda written: on_done(Path(written)), on_error, question, target)
 
     def _enter(
-        self, on_done: Callable, on_error: Callable, question: CaseQuestion | None, folder: str | None = None
+        self, on_done: Callable, on_error: Callable, question: CaseQuestion | None, target: ExportTarget | None = None
     ) -> Ticket:
         if self._host is None:
             raise InputError("no host was chosen: call use_host first")
         self._last_number += 1
         ticket = Ticket(self._last_number, self._call_off)
-        job = Job(ticket, self._host, on_done, on_error, question, (self.bundle, self.device), folder)
+        job = Job(ticket, self._host, on_done, on_error, question, (self.bundle, self.device), target)
         for older in [other for other in self._waiting if job.supersedes(other)]:
             older.ticket.state = "superseded"
             self._waiting.remove(older)
@@ -255,8 +255,8 @@ class SynthesisProcess:
                 self._waiting.remove(job)
                 self._sent[job.number] = job
                 job.ticket.state = "working"
-                if job.folder is not None:
-                    self._tell(wire.AskExport(job.number, job.host.files, job.question, job.folder))
+                if job.target is not None:
+                    self._tell(wire.AskExport(job.number, job.host.files, job.question, job.target))
                 elif job.question is None:
                     self._tell(wire.AskBrain(job.number, job.host.files, *job.brain_from))
                 else:

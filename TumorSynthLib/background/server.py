@@ -122,8 +122,8 @@ class Server:
             made = self._workshop.make_case(message.host, message.question, tell, check)
             tell("writing files", 0.95)
             host, brain = self._workshop.host_and_brain(message.host, message.question)
-            export_case(host, brain, made, Path(message.folder))
-            self._inbox.send(Exported(message.number, message.folder))
+            export_case(host, brain, made, message.target)
+            self._inbox.send(Exported(message.number, message.target.folder))
 
         self._answer(message.number, work)
 

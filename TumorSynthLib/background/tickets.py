@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .hosts import StoredHost
-from .messages import CaseQuestion, WorkerError
+from .messages import CaseQuestion, ExportTarget, WorkerError
 
 # "superseded": a newer question about the same host came before this one was answered.
 TicketState = Literal["waiting", "working", "done", "failed", "superseded", "cancelled"]
@@ -42,7 +42,7 @@ class Job:
     on_error: Callable[[WorkerError], None]
     question: CaseQuestion | None = None
     brain_from: tuple[str, str] = field(default=("default", "auto"))
-    folder: str | None = None  # to be written into, when this is an export
+    target: ExportTarget | None = None  # when this is an export
 
     @property
     def number(self) -> int:
@@ -50,6 +50,6 @@ class Job:
 
     def supersedes(self, other: Job) -> bool:
         """Whether nobody needs the other's answer any more."""
-        if self.folder is not None or other.folder is not None:
+        if self.target is not None or other.target is not None:
             return False
         return (self.question is None) == (other.question is None) and self.host.key == other.host.key

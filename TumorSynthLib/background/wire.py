@@ -9,7 +9,7 @@ import numpy as np
 
 from TumorSynthLib.labelling import LesionFacts
 
-from .messages import Box, CaseQuestion, WorkerError
+from .messages import Box, CaseQuestion, ExportTarget, WorkerError
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class AskExport:
     number: int
     host: HostFiles
     question: CaseQuestion
-    folder: str
+    target: ExportTarget
 
 
 @dataclass(frozen=True, eq=False)

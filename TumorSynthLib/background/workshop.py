@@ -227,12 +227,13 @@ class Workshop:
 
     @contextmanager
     def _threads(self, synthesizer: LesionSynthesizer, is_full: bool) -> Iterator[None]:
-        """Full answers with as many threads as the command line; previews leave a core to whoever draws the windows,
-        unless their lesions would then be of no use to the full answer."""
+        """Full answers with as many threads as the command line; previews leave one core of three or more to whoever
+        draws the windows, unless their lesions would then be of no use to the full answer."""
         import torch
 
         rounds_alike = synthesizer.precision != "float32"
-        spared = max(1, min(self._full_threads, (os.cpu_count() or 1) - 1))
+        cores = os.cpu_count() or 1
+        spared = min(self._full_threads, max(cores - 1, min(cores, 2)))
         for_preview = self._preview_threads or (spared if rounds_alike else self._full_threads)
         torch.set_num_threads(self._full_threads if is_full else for_preview)
         try:

@@ -79,8 +79,9 @@ class _Tile:
         whole = _slice_grid(host.grid, in_plane, WHOLE_MM, 0.75)
         near = _slice_grid(host.grid, center, max(NEAR_MM, 1.8 * spheres.outer_radius_mm), 0.4)
         values = host.normalized(case.image)
-        inside = np.percentile(values[case.brain_mask], 99.7)
-        self.brightest = float(inside) * 1.1
+        # Bright enough to see tissue, and not so bright that a lesion's inside is lost.
+        tissue, lesion = np.percentile(values[case.brain_mask], 99), np.percentile(values[case.mask == largest + 1], 90)
+        self.brightest = float(max(1.1 * tissue, 0.95 * lesion))
         self.whole, self.near = _cut(values, host.grid, whole), _cut(values, host.grid, near)
         self.labels = _cut(case.mask, host.grid, near, nearest=True)
         count = len(plan.lesions)

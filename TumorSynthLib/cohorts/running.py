@@ -142,8 +142,14 @@ def _crew(cohort: Cohort, workers: int, scheduler: str | None) -> Crew:
 class _Run:
     """One run from beginning to end."""
 
+    _cohort: Cohort
+    _recipe: Recipe
+    _existing: set[int]
+    pending: list[int]
+
     def __init__(self, progress: Progress, cancelled: Callable[[], bool]) -> None:
-        self._progress, self._cancelled = progress, cancelled
+        self._progress, self._asked_to_stop = progress, cancelled
+        self.was_cancelled = False
         self._began = time.perf_counter()
         self._notes: list[str] = []
         self._failures: dict[int, Failure] = {}
@@ -151,13 +157,13 @@ class _Run:
         self._stage, self._total = "opening the folder", 0
         self._facts: tables.Facts | None = None
 
-    @property
-    def was_cancelled(self) -> bool:
-        return self._cancelled() and self._made + len(self._existing) + len(self._failures) < self._cohort.recipe.cases
-
     def note(self, text: str) -> None:
         self._notes.append(text)
         self._tell(note=text)
+
+    def _cancelled(self) -> bool:
+        self.was_cancelled = self.was_cancelled or self._asked_to_stop()
+        return self.was_cancelled
 
     def _tell(self, **more: Any) -> None:
         self._progress(Event(self._stage, self._finished, self._total, len(self._failures), **more))
@@ -215,12 +221,14 @@ class _Run:
         for outcome in self._carried_out(crew, [Task("prepare", host, host) for host in unprepared]):
             host = outcome.task.number
             self._cohort_log(outcome)
+            for note in outcome.answer.get("notes", ()):
+                self.note(self._named(host, note))
             if outcome.status == "done":
                 usable.add(host)
                 self._tell_hosts(len(usable & set(unprepared)), len(unprepared))
             else:
                 reasons[host] = self._named(host, outcome.reason)
-        if reasons and not usable and not self._existing and not self._cancelled():
+        if reasons and not usable and not self._existing and not self.was_cancelled:
             first, *others = reasons.values()
             raise InputError(f"{first} (and {len(others)} other hosts cannot be used either)" if others else first)
         for host, reason in reasons.items():

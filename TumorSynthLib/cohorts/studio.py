@@ -112,8 +112,9 @@ class Studio:
 
     # -- hosts
 
-    def prepare(self, number: int, save: bool = True) -> None:
-        """Finds the brain of a host and surveys it, once for the whole cohort if it is saved."""
+    def prepare(self, number: int, save: bool = True) -> list[str]:
+        """Finds the brain of a host and surveys it, once for the whole cohort if it is saved; returns what a person
+        should know about the host."""
         entry = self.recipe.hosts[number]
         host = HostBrain.read(entry.image)
         if self.recipe.format == "dicom":
@@ -134,6 +135,7 @@ class Studio:
         self._keep(number, PreparedHost(entry, host, brain, terrain))
         if save:
             _save(self.paths.prepared_host(number), provenance.host_checksum(host), brain, terrain)
+        return list(host.notes)
 
     def prepared(self, number: int) -> PreparedHost:
         """A host that `prepare` has seen, here or in another process."""

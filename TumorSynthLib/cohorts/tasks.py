@@ -80,9 +80,8 @@ def _answer(studio: Studio, task: Task) -> dict[str, Any]:
     if task.kind == "describe":
         return studio.describe_machine(*task.options)
     if task.kind == "prepare":
-        studio.prepare(task.number)
-    else:
-        studio.make(task.number)
+        return {"notes": studio.prepare(task.number)}
+    studio.make(task.number)
     return {}
 
 

@@ -19,7 +19,7 @@ FEWEST_A_GROUP = 8
 # DeLong's standard error takes scores as given; those of classifiers that share their training cases scatter more. In
 # simulations with nothing to find, 32 to 80 cases, intervals this much wider miss 0.5 in about 5 %.
 WIDER = 1.3
-FOLDS, ROUNDS, MOST_TELLING, DEPTH = 5, 6, 6, 2
+FOLDS, ROUNDS, MOST_TELLING, DEPTH = 5, 4, 6, 2
 
 
 def audit_blinding(study: str | Path, seed: int = 0) -> BlindingCheck:

@@ -15,6 +15,7 @@ from .. import provenance
 from ..errors import InputError, ResourceError
 from .analysis import Analysis, analyse
 from .chapters import write_document
+from .document import Document
 from .printed_pages import write_pages
 from .protocol import Protocol
 from .responses import Sittings, answer_files, response_table, sittings
@@ -99,10 +100,13 @@ def _draft(folder: Path) -> Path:
     return draft
 
 
+def report_document(results: StudyResults) -> Document:
+    """The report's text, tables and figures, not yet laid out."""
+    return write_document(results.protocol, results.warnings, results.table, results.analysis, results.sittings)
+
+
 def _write_all(draft: Path, results: StudyResults) -> None:
-    document = write_document(
-        results.protocol, results.warnings, results.table, results.analysis, list(results.sittings)
-    )
+    document = report_document(results)
     (draft / HTML).write_text(web_page(document), encoding="utf-8")
     write_pages(document, draft / PDF)
     numbers = {"protocol": results.protocol.checksum, **provenance.plain(results.analysis)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..case_files import IMAGE, MASK, PROVENANCE
+from ..cohorts.layout import SIDECAR_SUFFIX, SUFFIXES
 from ..errors import InputError
 from ..volume_files import ITK_SUFFIXES, NIFTI_SUFFIXES, suffix_of
 from .tasks import NOTHING, REAL, SYNTHETIC
@@ -72,19 +73,30 @@ def _require(path: Path, option: str) -> None:
 
 
 def _from_cohort(folder: Path) -> list[Source]:
-    """Every case below a folder, however deep: a case is a folder with a provenance file, an image and a mask."""
-    cases = sorted(path.parent for path in folder.rglob(PROVENANCE) if not _is_hidden(path, folder))
-    found = [
-        Source(SYNTHETIC, case / IMAGE, case / MASK, provenance=case / PROVENANCE)
-        for case in cases
-        if (case / IMAGE).is_file() and (case / MASK).is_file()
-    ]
+    """Every case below a folder, however deep: of `tumorsynth cohort`, or a single case of `tumorsynth synthesize`."""
+    found = [*_single_cases(folder), *_cohort_cases(folder)]
     if not found:
         raise InputError(
-            f"--synthetic {folder}: holds no case ({IMAGE}, {MASK}, {PROVENANCE} in one folder);"
-            " give what tumorsynth cohort or tumorsynth synthesize wrote"
+            f"--synthetic {folder}: holds no NIfTI case of tumorsynth cohort or tumorsynth synthesize; give its folder,"
+            " or a CSV table with the columns image,mask"
         )
     return found
+
+
+def _single_cases(folder: Path) -> Iterator[Source]:
+    for record in sorted(folder.rglob(PROVENANCE)):
+        image, mask = record.with_name(IMAGE), record.with_name(MASK)
+        if image.is_file() and mask.is_file() and not _is_hidden(record, folder):
+            yield Source(SYNTHETIC, image, mask, provenance=record)
+
+
+def _cohort_cases(folder: Path) -> Iterator[Source]:
+    """Cases whose files begin with the case's name; the provenance is in the image's sidecar."""
+    for record in sorted(folder.rglob(f"*_{SIDECAR_SUFFIX}")):
+        name = record.name.removesuffix(SIDECAR_SUFFIX)
+        image, mask = (record.with_name(name + SUFFIXES[kind]) for kind in (IMAGE, MASK))
+        if image.is_file() and mask.is_file() and not _is_hidden(record, folder):
+            yield Source(SYNTHETIC, image, mask, provenance=record)
 
 
 def _from_folder(folder: Path) -> list[Source]:

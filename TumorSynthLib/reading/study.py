@@ -30,6 +30,7 @@ from .sources import Source, nothing_sources, real_sources, synthetic_sources
 from .statistics.planning import exact_power
 from .tasks import LEFT, RIGHT, SYNTHETIC, task_named
 from .truth import KEY_FOLDER, MASKS, TRUTH, CaseTruth, Shown, TruthKey, key_record
+from .wording import points
 
 Report = Callable[[str, float], None]
 # Lesions are measured before they are chosen; beyond so many scans a kind, a random part of a large cohort is enough.
@@ -333,8 +334,8 @@ def _too_few(plan: StudyPlan) -> list[str]:
     if power >= ENOUGH_POWER or task_named(plan.task).needs_point:
         return []
     return [
-        f"{plan.cases} cases give one reader who guesses a chance of {100 * power:.0f} % to show the margin of"
-        f" {plan.margin:g}; see how many it takes with: tumorsynth reading plan --margin {plan.margin:g}"
+        f"{plan.cases} cases give one reader who guesses a chance of {100 * power:.0f} % to show that accuracy lies"
+        f" within {points(plan.margin)}; see how many it takes: tumorsynth reading plan --margin {plan.margin:g}"
     ]
 
 

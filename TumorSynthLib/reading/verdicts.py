@@ -21,7 +21,22 @@ def main_finding(analysis: Analysis, protocol: Protocol) -> str:
     else:
         rates = _rates_in_words(together)
     test = together.balanced or together.exact
-    return f"{rates} {_test_in_words(test, protocol)}"
+    return f"{rates} {_test_in_words(test, protocol, len(analysis.readers))}{_readers_apart(analysis)}"
+
+
+def _readers_apart(analysis: Analysis) -> str:
+    """A mean at chance may be made of readers who are not: whoever sees a difference has seen one."""
+    if len(analysis.readers) < 2:
+        return ""
+    tests = {each.reader: each.balanced or each.exact for each in analysis.readers}
+    better = [f"{name} ({percent(t.accuracy)})" for name, t in tests.items() if t and t.interval[0] > 0.5]
+    worse = [f"{name} ({percent(t.accuracy)})" for name, t in tests.items() if t and t.interval[1] < 0.5]
+    words = ""
+    if better:
+        words += f" By themselves, better than chance: {', '.join(better)}."
+    if worse:
+        words += f" By themselves, worse than chance, so that they saw a difference too: {', '.join(worse)}."
+    return words
 
 
 def _rates_in_words(rates: Rates) -> str:
@@ -42,16 +57,16 @@ def _located(rates: Rates) -> str:
     )
 
 
-def _test_in_words(test: Equivalence | None, protocol: Protocol) -> str:
+def _test_in_words(test: Equivalence | None, protocol: Protocol, readers: int) -> str:
     if test is None:
         return "No equivalence test was possible with these answers."
-    margin = points(protocol.margin)
+    margin, who = points(protocol.margin), "these readers on average" if readers > 1 else "this reader"
     low, high = test.interval
     begin = f"Accuracy was {percent(test.accuracy)} (90 % interval {interval(test.interval)})."
     if test.is_shown:
         return (
-            f"{begin} It was shown to lie within {margin} of chance, the margin fixed before the reading: for these"
-            " readers and cases like these, real and synthetic lesions could not be told apart to that margin."
+            f"{begin} It was shown to lie within {margin} of chance, the margin fixed before the reading: with cases"
+            f" like these, {who} could not tell real and synthetic lesions apart beyond that margin."
             + (" Within it, readers were still better than chance." if low > 0.5 else "")
         )
     if low > 0.5:

@@ -17,6 +17,7 @@ from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 from TumorSynthLib.errors import InputError
 from TumorSynthLib.host import HostBrain
 from TumorSynthLib.scene.node_memory import NodeMemory
+from TumorSynthLib.volume_files import is_dicom
 
 SYNTHETIC = "TumorSynth.Synthetic"
 
@@ -119,6 +120,20 @@ def _unchanged_file(node: slicer.vtkMRMLScalarVolumeNode) -> Path | None:
     name = storage.GetFullNameFromFileName() or ""
     path = Path(name)
     return path if name and path.is_file() and path.suffix.lower() not in (".dcm", ".ima", "") else None
+
+
+def dicom_files(node: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, ...]:
+    """The DICOM files that the volume was loaded from: by Slicer's DICOM database, or straight from a folder."""
+    instances = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    if instances and database is not None:
+        return tuple(file for uid in instances if (file := database.fileForInstance(uid)))
+    storage = node.GetStorageNode()
+    if storage is None or node.GetModifiedSinceRead():
+        return ()
+    names = [storage.GetFileName(), *(storage.GetNthFileName(n) for n in range(storage.GetNumberOfFileNames()))]
+    files = dict.fromkeys(name for name in names if name and Path(name).is_file())
+    return tuple(file for file in files if is_dicom(Path(file)))
 
 
 # -- its voxels

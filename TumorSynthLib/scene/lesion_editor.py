@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import slicer
 
-from TumorSynthLib.background.messages import CasePatch, Quality, WorkerError
+from TumorSynthLib.background.messages import CasePatch, ExportFormat, Quality, WorkerError
 from TumorSynthLib.background.process import SynthesisProcess
 from TumorSynthLib.background.tickets import Ticket
 from TumorSynthLib.errors import InputError
@@ -374,9 +374,9 @@ class LesionEditor:
         if self.brain is not None and not self.refusal:
             self.result.ask(quality)
 
-    def export(self, parent: Path) -> Path:
+    def export(self, parent: Path, format: ExportFormat = "nifti") -> Path:
         """Has the case written into a new folder in `parent`, as the command line does."""
-        folder = self.result.export(parent)
+        folder = self.result.export(parent, format)
         self.on_changed()
         return folder
 

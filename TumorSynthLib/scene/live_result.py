@@ -7,10 +7,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from TumorSynthLib.background.messages import CasePatch, CaseQuestion, Quality, WorkerError
+from TumorSynthLib.background.messages import (
+    CasePatch,
+    CaseQuestion,
+    ExportFormat,
+    ExportTarget,
+    Quality,
+    WorkerError,
+)
 from TumorSynthLib.background.process import SynthesisProcess
 from TumorSynthLib.background.tickets import Ticket
 from TumorSynthLib.labelling import LesionFacts
+from TumorSynthLib.scene import host_volume
 from TumorSynthLib.scene.case import SceneCase
 
 MOST_EXPORTS_OF_A_NAME = 10_000
@@ -143,15 +151,17 @@ class LiveResult:
 
     # -- files
 
-    def export(self, parent: Path) -> Path:
+    def export(self, parent: Path, format: ExportFormat = "nifti") -> Path:
         """Has the case written into a new folder in `parent`, named after the host."""
         name = re.sub(r"[^\w.-]+", "_", self.case.host.GetName()).strip("._") or "case"
         names = (f"{name}_synthetic", *(f"{name}_synthetic_{n}" for n in range(2, MOST_EXPORTS_OF_A_NAME)))
         folder = next(p for n in names if not (p := parent / n).exists() and p not in self._exports)
         parent.mkdir(parents=True, exist_ok=True)
         self._exports.append(folder)
+        source = host_volume.dicom_files(self.case.host) if format == "dicom" else ()
+        target = ExportTarget(str(folder), format, source)
         self.worker.export(
-            self._question("full"), folder, self._written, lambda error: self._not_written(folder, error)
+            self._question("full"), target, self._written, lambda error: self._not_written(folder, error)
         )
         return folder
 

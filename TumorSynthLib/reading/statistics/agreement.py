@@ -36,7 +36,7 @@ def cohen(first: Sequence[str], second: Sequence[str]) -> Kappa:
     with np.errstate(invalid="ignore"):  # of tables so small or uneven that they give no variance
         result = cohens_kappa(confusion_matrix(first, second, labels=categories))
     low, high = float(result.kappa_low), float(result.kappa_upp)
-    if not np.isfinite((low, high)).all():
+    if not np.isfinite((low, high)).all() or low == high:  # no variance in so few cases does not mean certainty
         return Kappa(float(result.kappa), None, None, same)
     return Kappa(float(result.kappa), max(low, -1.0), min(high, 1.0), same)
 
