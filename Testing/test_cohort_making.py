@@ -237,7 +237,7 @@ def test_cancelling_keeps_what_is_finished_and_resume_makes_the_rest(made, hosts
 
 def test_a_host_that_cannot_be_used_costs_only_its_own_cases(hosts, here, tmp_path):
     (tmp_path / "broken.nii.gz").write_bytes(hosts.entries[0].image.read_bytes()[:2000])
-    table = "image,brain_mask\n" f"{hosts.entries[0].image},{hosts.entries[0].brain_mask}\nbroken.nii.gz,\n"
+    table = f"image,brain_mask\n{hosts.entries[0].image},{hosts.entries[0].brain_mask}\nbroken.nii.gz,\n"
     (tmp_path / "hosts.csv").write_text(table, encoding="utf-8")
     folder = tmp_path / "cohort"
     answer = here("cohort", tmp_path / "hosts.csv", "-o", folder, *options(cases=3), "--json")

@@ -79,9 +79,7 @@ def whole(zygote, hosts, tmp_path_factory):
 def begin(*arguments: object, **more) -> subprocess.Popen:
     command = [sys.executable, "-m", "TumorSynthLib", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": PATHS, "COLUMNS": "100"}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **more
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **more)
 
 
 def wait_for(sign, process: subprocess.Popen, seconds: float = 120) -> None:

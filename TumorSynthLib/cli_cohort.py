@@ -284,9 +284,7 @@ RecordFile = Annotated[Path, typer.Option("-o", "--output", metavar="FILE.tsv", 
 OverwriteTable = Annotated[bool, typer.Option("--overwrite", help="Replace an older table.")]
 
 
-def records(
-    files: Annotated3D, output: RecordFile, overwrite: OverwriteTable = False, as_json: AsJson = False
-) -> None:
+def records(files: Annotated3D, output: RecordFile, overwrite: OverwriteTable = False, as_json: AsJson = False) -> None:
     """Measure real, annotated tumours as spheres, to put the like of them into other brains (cohort --records).
 
     Every connected part of a mask is one lesion. Its grey levels are split into three classes, and

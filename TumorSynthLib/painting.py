@@ -59,6 +59,10 @@ class Brain:
         return [self.mask.sum(axis=others, dtype=np.int64) for others in ((1, 2), (0, 2), (0, 1))]
 
     @cached_property
+    def volume_mm3(self) -> float:
+        return float(self._marginals[0].sum()) * self.grid.voxel_volume_mm3
+
+    @cached_property
     def center_ras(self) -> np.ndarray:
         return self.grid.to_ras(np.array([np.average(np.arange(len(m)), weights=m) for m in self._marginals]))
 

@@ -94,7 +94,6 @@ class Measurement:
             angle = 2 * np.pi * step / 150
             place = center + CIRCLE_MM * np.array([1 - np.cos(angle), np.sin(angle), 0])
             self.bench.mouse.move("Red", place)
-            self._asked.append((time.perf_counter(), self.editor.chosen.state.center_ras))
             self.bench.process_events(max(0.0, began + step * STEP_S - time.perf_counter()))
         self._timer.stop()
         self._released = time.perf_counter()
@@ -111,8 +110,14 @@ class Measurement:
 
         self.editor.on_patch = patch_shown
         self.editor.poll = self.code.around(self.editor.poll)
-        for handles in self.editor.case.lesions:
-            handles.edit = self.code.around(handles.edit)
+        handles = self.editor.chosen
+        edit = handles.edit
+
+        def noted(state: LesionState, finished: bool) -> None:
+            self._asked.append((time.perf_counter(), state.center_ras))
+            edit(state, finished)
+
+        handles.edit = self.code.around(noted)
 
     def _patch(self, patch: object, now: float) -> None:
         center = patch.lesions[0].center_ras

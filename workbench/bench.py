@@ -110,17 +110,21 @@ class Workbench:
         self.keyboard.press(key, held, view)
 
     def process_events(self, seconds: float = 0) -> None:
-        """Lets Qt do what is due; for at least so many seconds."""
+        """Lets Qt do what is due, drawing included; for at least so many seconds."""
         from PySide6.QtCore import QEvent
+
+        from .repainting import queue
 
         end = time.monotonic() + seconds
         while True:
             self.qt_application.processEvents()
             # Objects that are to be deleted later wait for an event loop, which a script does not have.
             self.qt_application.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-            if time.monotonic() >= end:
+            is_over = time.monotonic() >= end
+            if is_over and queue.is_empty:
                 return
-            time.sleep(0.002)
+            if not is_over:
+                time.sleep(0.002)
 
     # -- the module
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QTextEdit, QWidget
 
 from TumorSynthLib.scene.observations import Observations
 
+from . import repainting
 from .views import RenderedView
 from .vtk_names import BUTTONS, key_symbol, qt_cursor
 
@@ -27,7 +28,7 @@ WHEEL_NOTCH = 120  # eighths of a degree
 class Canvas(QWidget):
     """Stands for qMRMLSliceView and qMRMLThreeDView: one render window on the screen.
 
-    Rendered once per turn of Qt's event loop at most, and only when asked for.
+    Rendered only when asked for, and one view per turn of Qt's event loop.
     """
 
     def __init__(self, view: RenderedView, parent: QWidget | None = None) -> None:
@@ -70,7 +71,7 @@ class Canvas(QWidget):
         self.view.needs_render = True
         self._stale = True
         if not self._paused:
-            self.update()
+            repainting.queue.add(self)
 
     def forceRender(self) -> None:
         self.view.needs_render = True
@@ -88,6 +89,7 @@ class Canvas(QWidget):
     def close_view(self) -> None:
         """The end: nothing of VTK's is to reach this widget any more."""
         self._observed.clear()
+        repainting.queue.discard(self)
         self.view.close()
 
     # -- drawing

@@ -1,5 +1,7 @@
 """The panel: buttons and sections follow the editor, and tell it what was pressed."""
 
+import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ DELETE_TIP = "Removes the chosen lesion. Undo brings it back."
 UNDO_TIP = "Takes back the last change (Ctrl+Z)."
 REDO_TIP = "Does again what was undone (Ctrl+Shift+Z)."
 EXPORT_TIP = "Writes image, lesion mask, intensity map and provenance into a folder, as the command line does."
+MOMENT_S = 0.3
 DEVICE_LABELS = {"auto": "Automatic", "cpu": "CPU", "cuda": "NVIDIA GPU (CUDA)", "mps": "Apple GPU (MPS)"}
 
 
@@ -31,6 +34,8 @@ class Panel:
         self.table = LesionTable(ui.lesionTable, editor)
         self.lesion = LesionPanel(ui, editor, lambda: widget.settleTimer.start())
         self._chance = np.random.default_rng()
+        self._workBegan, self._showsWork = None, False
+        ui.progressBar.visible = False
         self.firstRun = FirstRun(ui, self.onInstalled)
         self._fillEngine()
         self._connect()
@@ -112,9 +117,10 @@ class Panel:
         self.update()
 
     def onApply(self):
-        if self.editor.at_work:
+        if self._workIsLong():
             self.editor.cancel()
         else:
+            self._workBegan = -math.inf  # asked for: no moment to wait for
             self.editor.apply()
 
     def onInstalled(self):
@@ -176,12 +182,24 @@ class Panel:
         ui.formatBox.enabled = ui.exportButton.enabled
         for control in (ui.beforeButton, ui.fadeSlider):
             control.enabled = editor.case is not None and editor.case.outputs.result is not None
-        if editor.at_work:
-            ui.applyButton.text = _("Cancel")
-            self._allow(ui.applyButton, None, _("Stops at once; the lesions stay as they are."))
+        self._updateApply()
+
+    def _updateApply(self):
+        if self._workIsLong():
+            self.ui.applyButton.text = _("Cancel")
+            self._allow(self.ui.applyButton, None, _("Stops at once; the lesions stay as they are."))
         else:
-            ui.applyButton.text = _("Apply")
-            self._allow(ui.applyButton, editor.why_not_apply, _("Paints all lesions in full quality."))
+            self.ui.applyButton.text = _("Apply")
+            self._allow(self.ui.applyButton, self.editor.why_not_apply, _("Paints all lesions in full quality."))
+
+    def _workIsLong(self):
+        """Whether it is worth a progress bar and a way to cancel: what is done in a moment would only flicker."""
+        if not self.editor.at_long_work:
+            self._workBegan = None
+            return False
+        if self._workBegan is None:
+            self._workBegan = time.monotonic()
+        return time.monotonic() - self._workBegan > MOMENT_S
 
     @staticmethod
     def _allow(button, reason, toolTip):
@@ -206,10 +224,15 @@ class Panel:
         ui.engineStatus.text = state
 
     def showProgress(self):
-        editor = self.editor
-        text, share = editor.worker.progress if editor.at_work else ("", 0.0)
-        self.ui.progressBar.visible = editor.at_work
-        self.ui.progressBar.value = int(100 * share)
+        """Called again and again while there is work."""
+        editor, isLong = self.editor, self._workIsLong()
+        text, share = editor.worker.progress if isLong else ("", 0.0)
+        if isLong != self._showsWork:
+            self._showsWork = isLong
+            self.ui.progressBar.visible = isLong
+            self._updateApply()
+        if isLong and self.ui.progressBar.value != int(100 * share):  # which draws the whole window at once
+            self.ui.progressBar.value = int(100 * share)
         complaint = editor.complaint
         shown = complaint[0].upper() + complaint[1:] + "." if complaint else text or self._resultText()
         if self.ui.statusLabel.text != shown:

@@ -233,7 +233,7 @@ class Workshop:
 
         rounds_alike = synthesizer.precision != "float32"
         cores = os.cpu_count() or 1
-        spared = min(self._full_threads, max(cores - 1, min(cores, 2)))
+        spared = max(1, min(self._full_threads, cores - 1))
         for_preview = self._preview_threads or (spared if rounds_alike else self._full_threads)
         torch.set_num_threads(self._full_threads if is_full else for_preview)
         try:

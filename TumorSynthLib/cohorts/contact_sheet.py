@@ -80,8 +80,8 @@ class _Tile:
         near = _slice_grid(host.grid, center, max(NEAR_MM, 1.8 * spheres.outer_radius_mm), 0.4)
         values = host.normalized(case.image)
         # Bright enough to see tissue, and not so bright that a lesion's inside is lost.
-        tissue, lesion = np.percentile(values[case.brain_mask], 99), np.percentile(values[case.mask == largest + 1], 90)
-        self.brightest = float(max(1.1 * tissue, 0.95 * lesion))
+        tissue, lesions = np.percentile(values[case.brain_mask], 99), np.percentile(values[case.mask > 0], 90)
+        self.brightest = float(max(1.1 * tissue, 0.95 * lesions))
         self.whole, self.near = _cut(values, host.grid, whole), _cut(values, host.grid, near)
         self.labels = _cut(case.mask, host.grid, near, nearest=True)
         count = len(plan.lesions)

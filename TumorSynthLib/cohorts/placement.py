@@ -11,12 +11,14 @@ from .recipe import Recipe
 from .terrain import LATTICE_MM, Terrain
 
 Placed = tuple[np.ndarray, float]
-QUICK_DRAWS = 40
+BATCH, BATCHES = 512, 8
+# Places are written to a thousandth of a millimetre.
+ROUNDING_MM = 0.002
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a lesion goes, and what had to be given up to find it."""
+    """Where a lesion goes, and which way of placing it came from."""
 
     center_ras: tuple[float, float, float]
     by: str
@@ -47,18 +49,20 @@ def _drawn(
     others: Sequence[Placed],
     rng: np.random.Generator,
 ) -> Place | None:
-    """A place among those deep enough, as likely as its weight. What lies too near to other lesions is drawn again:
-    that is quicker than to look at every place, which is done only where hardly any is left."""
-    ranking = terrain.deepest_first(by, weights)
-    count = ranking.deeper_than(radius + (recipe.border or 0.0))
-    if not count:
-        return None
-    for _ in range(QUICK_DRAWS):
-        row = int(ranking.rows[np.searchsorted(ranking.edges, rng.integers(ranking.edges[count - 1]), side="right")])
-        room = float(_room(terrain, np.array([row]), recipe, radius, others)[0])
-        if room >= 0:
-            return _at(terrain, row, room, by, rng)
-    rows = np.sort(ranking.rows[:count])
+    """A place, as likely as its weight, among those where all distances hold.
+
+    Points are drawn anywhere in the image until one fits: a brain mask that differs by a few voxels, as it may on
+    another computer, then leaves nearly every lesion where it was. Every place is looked at only where hardly any is
+    left.
+    """
+    largest = int(weights.max(initial=0))
+    for _ in range(BATCHES if largest else 0):
+        points, rows, away = terrain.anywhere(rng, BATCH)
+        wished = np.flatnonzero((rows >= 0) & (rng.uniform(0, largest, BATCH) < weights[rows]))
+        fits = _room(terrain, rows[wished], recipe, radius, others, points[wished], away[wished]) >= ROUNDING_MM
+        if fits.any():
+            return Place(tuple(np.round(points[wished[fits.argmax()]], 3).tolist()), by)
+    rows = np.flatnonzero((weights > 0) & (terrain.depth_mm >= radius + (recipe.border or 0.0)))
     rooms = _room(terrain, rows, recipe, radius, others)
     chosen = _draw(weights[rows], rooms >= 0, rng)
     return None if chosen is None else _at(terrain, rows[chosen], float(rooms[chosen]), by, rng)
@@ -81,17 +85,24 @@ def _listed_place(
 
 
 def _room(
-    terrain: Terrain, rows: np.ndarray, recipe: Recipe, radius: float, others: Sequence[Placed]
+    terrain: Terrain,
+    rows: np.ndarray,
+    recipe: Recipe,
+    radius: float,
+    others: Sequence[Placed],
+    points: np.ndarray | None = None,
+    away: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    places, depth, clear = terrain.places_ras[rows], terrain.depth_mm[rows], terrain.clear_mm[rows]
-    return _distances(places, depth, clear, recipe, radius, others)
+    """Of places by row, or of points near them: how deep a place is, its neighbours are at least less how far away."""
+    places = terrain.places_ras[rows] if points is None else points
+    return _distances(places, terrain.depth_mm[rows] - away, terrain.clear_mm[rows] - away, recipe, radius, others)
 
 
 def _distances(
     places: np.ndarray, depth: np.ndarray, clear: np.ndarray, recipe: Recipe, radius: float, others: Sequence[Placed]
 ) -> np.ndarray:
     """How far each place could be moved before one of the distances is too short; negative where it is already."""
-    room = depth - (radius + (recipe.border or 0.0))
+    room = np.minimum(depth, depth - (radius + (recipe.border or 0.0)))  # a centre outside the brain is never right
     room = np.minimum(room, clear - (radius + recipe.keep_out_distance))
     for center, other_radius in others:
         away = np.sqrt(((places - np.asarray(center)) ** 2).sum(1))
@@ -111,4 +122,4 @@ def _jitter(room: float, terrain: Terrain, rng: np.random.Generator) -> np.ndarr
     """Anywhere in the lattice's voxel, but no farther than there is room."""
     away = rng.uniform(-0.5, 0.5, 3) * LATTICE_MM
     length = float(np.linalg.norm(away))
-    return (terrain.affine[:3, :3] / LATTICE_MM) @ (away * min(1.0, max(room - 0.002, 0) / max(length, 1e-9)))
+    return (terrain.affine[:3, :3] / LATTICE_MM) @ (away * min(1.0, max(room - ROUNDING_MM, 0) / max(length, 1e-9)))

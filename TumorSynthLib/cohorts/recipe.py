@@ -173,9 +173,7 @@ class Recipe:
     cases_per_host: Any = _entry(None, "Instead of --cases: this many for each host.", "N", _count)
     seed: Any = _entry(0, "The same seed gives the same cohort, another seed another.", "N", _seed)
     lesions_per_case: Any = _entry("1:5", _LESIONS, "A:B", _distribution(1, MOST_LESIONS, whole=True))
-    sizes: Any = _entry(
-        "lognormal,mean=4.3,sd=3.7,min=2,max=60", _SIZES, "SIZES", _sizes
-    )
+    sizes: Any = _entry("lognormal,mean=4.3,sd=3.7,min=2,max=60", _SIZES, "SIZES", _sizes)
     structures: Any = _entry(
         "solid=0.4,ring=0.35,heterogeneous=0.25", "What lesions are like: one name, or weights.", "MIX", _structures,
     )  # fmt: skip

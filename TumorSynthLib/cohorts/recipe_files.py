@@ -89,4 +89,3 @@ def _parsed_yaml(path: Path, text: str) -> Any:
         where = f" in line {mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or "it cannot be understood"
         raise InputError(f"{path}: not a YAML file{where} ({what}); write lines such as {EXAMPLE}") from None
-

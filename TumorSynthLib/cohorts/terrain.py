@@ -32,23 +32,16 @@ DARKEST_BRAIN = 0.02
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
-    """Places from the deepest to the shallowest, and how their weights add up in that order."""
-
-    rows: np.ndarray
-    depth_mm: np.ndarray
-    edges: np.ndarray
-
-    def deeper_than(self, depth_mm: float) -> int:
-        return int(np.searchsorted(-self.depth_mm, -depth_mm, side="right"))
-
-
-@dataclass(frozen=True, eq=False)
 class Terrain:
     """Places in the brain, in rows: `index` on the lattice, `depth_mm` to the brain's border, `clear_mm` to what is to
-    be kept out of, and a weight for each way of placing. `points_ras` are places that a person listed."""
+    be kept out of, and a weight for each way of placing. `points_ras` are places that a person listed.
+
+    The lattice is a part, from `start` on, of one laid over the `whole` image: it does not shift with the brain mask.
+    """
 
     affine: np.ndarray
+    start: np.ndarray
+    whole: np.ndarray
     index: np.ndarray
     depth_mm: np.ndarray
     clear_mm: np.ndarray
@@ -63,17 +56,23 @@ class Terrain:
     def places_ras(self) -> np.ndarray:
         return Grid(self.affine, (1, 1, 1)).to_ras(self.index)
 
-    def deepest_first(self, by: str, weights: np.ndarray) -> Ranking:
-        """The places that have a weight, sorted once for each way of placing."""
-        if by not in self._rankings:
-            rows = np.flatnonzero(weights > 0)
-            rows = rows[np.argsort(-self.depth_mm[rows], kind="stable")]
-            self._rankings[by] = Ranking(rows, self.depth_mm[rows], np.cumsum(weights[rows], dtype=np.int64))
-        return self._rankings[by]
+    def anywhere(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points drawn from the whole of the host's image: where they are, the row of the place that each is nearest
+        to (-1 beyond the brain), and how far from it."""
+        index = rng.uniform(-0.5, self.whole - 0.5, (count, 3)) - self.start
+        nearest = np.round(index).astype(int)
+        fit = ((nearest >= 0) & (nearest < self._rows.shape)).all(1)
+        rows = np.full(count, -1)
+        rows[fit] = self._rows[tuple(nearest[fit].T)]
+        away = np.linalg.norm(index - nearest, axis=1) * LATTICE_MM
+        return Grid(self.affine, (1, 1, 1)).to_ras(index), rows, away
 
     @cached_property
-    def _rankings(self) -> dict[str, Ranking]:
-        return {}
+    def _rows(self) -> np.ndarray:
+        """The row of every place on the lattice, -1 off the brain."""
+        rows = np.full(self.index.max(0).astype(int) + 1, -1, np.int32)
+        rows[tuple(self.index.T)] = np.arange(len(self.index))
+        return rows
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -87,7 +86,9 @@ def survey(
     if box is None:
         raise InputError("the brain mask is empty: mark the brain with 1")
     part = host.grid.part(box)
-    lattice = canonical_grid(part, LATTICE_MM)
+    whole = canonical_grid(host.grid, LATTICE_MM)
+    covering = whole.box_covering(part, brain[box])
+    lattice = whole.part(covering)
     inside = resample(brain[box], part, lattice) > 0.5
     if not inside.any():
         raise InputError(f"the brain mask is smaller than {LATTICE_MM:g} mm: give one of the whole brain")
@@ -106,6 +107,8 @@ def survey(
     near = tuple(np.clip(np.round(lattice.to_index(listed)).astype(int), 0, np.array(lattice.shape) - 1).T)
     return Terrain(
         affine=lattice.affine,
+        start=np.array([side.start for side in covering]),
+        whole=np.array(whole.shape),
         index=rows.astype(np.int16),
         depth_mm=depth[at],
         clear_mm=clear[at],

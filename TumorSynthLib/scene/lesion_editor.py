@@ -193,7 +193,11 @@ class LesionEditor:
 
     @property
     def brain_volume_ml(self) -> float:
-        return float(self.brain.mask.sum()) * self.brain.grid.voxel_volume_mm3 / 1000
+        return self.brain.volume_mm3 / 1000
+
+    @property
+    def at_long_work(self) -> bool:
+        return self.finding_brain or self.result.at_long_work
 
     @property
     def at_work(self) -> bool:

@@ -59,6 +59,11 @@ class LiveResult:
         return self._underway is not None or bool(self._exports)
 
     @property
+    def at_long_work(self) -> bool:
+        """At work on what somebody may want to cancel: not on a preview, which ends with the drag."""
+        return bool(self._exports) or (self._underway is not None and self._underway.quality == "full")
+
+    @property
     def is_outdated(self) -> bool:
         """Whether the last full result is of other lesions, or of other weights, than there are now."""
         return self.case is not None and self._shown != self._wanted()
