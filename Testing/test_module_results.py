@@ -65,6 +65,18 @@ def test_the_console_takes_any_fiducial_list_of_a_center_and_rims(module, synthe
     assert voxels_of(module.editor.case.outputs.result).tolist() == case.image.tolist()
 
 
+def test_the_console_makes_cohorts(module, tmp_path):
+    node = module.add_host()
+    summary = slicer.util.getModuleLogic("TumorSynth").generateCohort(
+        [node], tmp_path / "cohort", cases=2, seed=1, sizes="8:12", lesions_per_case="1:1"
+    )
+    assert summary.made == 2 and not summary.failures
+    images = sorted((tmp_path / "cohort").rglob("*desc-synthetic_T1w.nii.gz"))
+    assert len(images) == 2
+    assert nibabel.load(images[0]).shape == node.GetImageData().GetDimensions()
+    assert tumorsynth("verify", tmp_path / "cohort").code == 0
+
+
 def test_the_host_is_never_changed(placed):
     host = placed.editor.case.host
     before = voxels_of(host).copy()

@@ -292,6 +292,18 @@ class TumorSynthLogic(ScriptedLoadableModuleLogic):
         self.onSynthesized(sceneCase)
         return case
 
+    def generateCohort(self, volumeNodes, outputFolder, cases=100, seed=0, workers=1, **options):
+        """Many cases in these volumes, as `tumorsynth cohort` makes them; the scene is left alone.
+
+        `options` are those of TumorSynthLib.cohorts.Recipe (sizes="6:14", structures={"ring": 1}, placement="uniform"
+        and so on) and of make_cohort: `progress` (called with events), `cancelled` (asked now and then), `resume`,
+        `overwrite`, `device`. Brain masks chosen for a volume in the panel are used. Returns the summary: `made`,
+        `failures` and more. Waits until all is done; several workers are processes of their own.
+        """
+        from TumorSynthLib.scene.console import generate_cohort
+
+        return generate_cohort(volumeNodes, outputFolder, cases=cases, seed=seed, workers=workers, **options)
+
     def close(self):
         if self._worker is not None:
             self._worker.stop()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
@@ -17,6 +18,11 @@ from TumorSynthLib.scene.case import SceneCase
 from TumorSynthLib.scene.lesion_state import LesionState
 from TumorSynthLib.scene.sphere_handles import is_spheres_node, state_of
 from TumorSynthLib.synthesis import SynthesizedCase
+
+if TYPE_CHECKING:
+    from TumorSynthLib.cohorts import CohortSummary
+# What concerns the making of a cohort, not its recipe.
+COHORT_OPTIONS = ("scheduler", "device", "precision", "resume", "overwrite", "progress", "cancelled")
 
 
 def synthesize(
@@ -53,6 +59,25 @@ def synthesize(
     case.outputs.apply(patch, final=True)
     display.show(case)
     return case, _whole(patch, host, brain.mask)
+
+
+def generate_cohort(
+    volumes: Sequence[slicer.vtkMRMLScalarVolumeNode], folder: str | Path, *, workers: int = 1, **options: Any
+) -> CohortSummary:
+    """A cohort of the volumes as hosts, with the brain masks chosen for them."""
+    from TumorSynthLib.cohorts import HostEntry, Recipe, make_cohort
+
+    hosts = []
+    for volume in volumes:
+        reason = host_volume.why_not(volume)
+        if reason:
+            raise InputError(reason)
+        case = SceneCase.of(volume, create=False)
+        brain = case.brain() if case is not None else None
+        mask = brain.mask if brain is not None and brain.method == "given" else None
+        hosts.append(HostEntry(host_volume.host_of(volume), brain_mask=mask))
+    making = {name: options.pop(name) for name in COHORT_OPTIONS if name in options}
+    return make_cohort(Recipe(hosts=hosts, **options), folder, workers=workers, **making)
 
 
 def _state(

@@ -197,5 +197,6 @@ def _differs(segment: slicer.vtkSegment, drawn: slicer.vtkOrientedImageData) -> 
 
 
 def _replace(segment: slicer.vtkSegment, drawn: slicer.vtkOrientedImageData) -> None:
-    """As a new image: slice views do not hear of one that changes its extent."""
+    """As a new image: slice views do not hear of one that changes its extent. The old image's surface goes with it."""
+    segment.RemoveRepresentation(_surface_name())
     segment.AddRepresentation(_labelmap_name(), drawn)

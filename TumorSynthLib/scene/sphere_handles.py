@@ -241,6 +241,8 @@ class SphereHandles:
         display.SetSnapMode(display.SnapModeUnconstrained)
         display.SetGlyphType(display.Sphere3D)
         display.SetUseGlyphScale(False)
+        display.SetOccludedVisibility(True)  # the center lies within the lesion's own surface
+        display.SetOccludedOpacity(0.0)
         display.SetOpacity(0.0)  # the grips are drawn in their place, each in the color of its sphere
         display.EndModify(was_modifying)
         self._fit_points(len(self._state.radii_mm))
