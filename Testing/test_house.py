@@ -23,7 +23,7 @@ FLOORS = (
     {"scene", "cohorts", "reading"},
 )
 HEAVY = {"torch", "monai", "SimpleITK", "matplotlib", "rich", "pydicom", "highdicom", "distributed", "statsmodels"}
-WIDGETS = {"qt", "ctk", "PySide6", "workbench", "TumorSynth"}
+WIDGETS = {"qt", "ctk", "PySide6", "workbench", "TumorSynth", "TumorSynthReading"}
 FILES = sorted(LIBRARY.rglob("*.py"))
 
 
@@ -93,7 +93,10 @@ def test_only_the_scene_knows_slicer(file):
     assert not imports(file) & {"slicer", "vtk"}
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "TumorSynth").rglob("*.py")), ids=lambda f: f.stem)
+MODULE_FILES = sorted(file for name in ("TumorSynth", "TumorSynthReading") for file in (ROOT / name).rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", MODULE_FILES, ids=lambda f: f.stem)
 def test_the_module_knows_slicer_but_not_its_stand_in(file):
     assert not imports(file) & {"PySide6", "workbench", "training"}
     assert not imports(file, at_import_time=True) & HEAVY

@@ -17,6 +17,9 @@ CMAKE = (ROOT / "CMakeLists.txt").read_text()
 ENTRY = json.loads((ROOT / "TumorSynth.json").read_text())
 
 
+LISTS = [ROOT / "TumorSynthFiles.cmake", *(ROOT / f / "ModuleFiles.cmake" for f in ("TumorSynth", "TumorSynthReading"))]
+
+
 def cmake_value(name: str) -> str:
     return re.search(rf'set\({name} "(.*)"\)', CMAKE).group(1)
 
@@ -32,14 +35,15 @@ def tracked(*folders: str) -> set[Path]:
 
 
 def test_every_runtime_file_is_installed():
-    wanted = {f for f in tracked("TumorSynth", "TumorSynthLib", "Resources") if f.suffix not in (".cmake", ".txt")}
-    installed = listed(ROOT / "TumorSynthFiles.cmake") | listed(ROOT / "TumorSynth" / "ModuleFiles.cmake")
+    runtime = tracked("TumorSynth", "TumorSynthReading", "TumorSynthLib", "Resources")
+    wanted = {file for file in runtime if file.suffix not in (".cmake", ".txt")}
+    installed = set().union(*map(listed, LISTS))
     missing = sorted(str(f.relative_to(ROOT)) for f in wanted - installed if f.exists())
     assert not missing, f"not installed: {missing}; run python tools/list_runtime_files.py"
 
 
 def test_nothing_is_listed_that_is_not_there():
-    for file in (ROOT / "TumorSynthFiles.cmake", ROOT / "TumorSynth" / "ModuleFiles.cmake"):
+    for file in LISTS:
         gone = sorted(str(f) for f in listed(file) if not f.is_file())
         assert not gone, f"{file.name} lists {gone}; run python tools/list_runtime_files.py"
 
@@ -72,7 +76,7 @@ def test_pictures_named_for_the_index_are_in_the_repository(name):
         assert path.is_file(), f"{name} names {path}"
 
 
-ICONS = sorted((ROOT / "TumorSynth" / "Resources" / "Icons").glob("*.png"))
+ICONS = sorted(icon for file in LISTS[1:] for icon in (file.parent / "Resources" / "Icons").glob("*.png"))
 
 
 @pytest.mark.parametrize("icon", ICONS, ids=lambda f: f.stem)

@@ -42,12 +42,12 @@ def open_workbench(host: Host = None, snapshot: Snapshot = None, size: Size = No
     options = {"--snapshot": snapshot, "--size": size}
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     # A process of its own: this library knows nothing of windows, and a display driver that fails ends only that.
-    code = _code_of([sys.executable, "-m", WORKBENCH, *given, *arguments])
+    code = code_of([sys.executable, "-m", WORKBENCH, *given, *arguments])
     if code:
         raise typer.Exit(code if code > 0 else 1)
 
 
-def _code_of(command: list[str]) -> int:
+def code_of(command: list[str]) -> int:
     """The answer of a program that is asked, not forced, to end when this one is."""
     with subprocess.Popen(command) as child:
         try:

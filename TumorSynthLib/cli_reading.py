@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_options import AsJson
-from .errors import InputError
+from .errors import InputError, ResourceError
 
 if TYPE_CHECKING:
     from .reading.study import MadeStudy
@@ -172,6 +173,33 @@ def _tell_new(made: MadeStudy, as_json: bool) -> None:
     print(protocol.blinding_check)
     print(f"protocol {protocol.checksum}")
     print("Write this checksum down before the first reading, and give readers the study without its key folder.")
+
+
+Reader = Annotated[str, typer.Option("--reader", metavar="NAME", help="Who reads, as the study names them.")]
+Picture = Annotated[
+    Path | None,
+    typer.Option("--snapshot", metavar="OUT.png", help="Save a picture of the window and end; needs no screen."),
+]
+
+
+@reading.command("run")
+def run_session(study: Study, reader: Reader, snapshot: Picture = None) -> None:
+    """Read cases: opens the reading module in the workbench, at the first case without an answer.
+
+    Every answer is on the disk before the next case shows: close the window at any time.
+    """
+    from .cli_app import WORKBENCH, code_of
+    from .reading.protocol import Protocol
+
+    Protocol.read(study).reader(reader)  # refused here, before a window opens
+    if importlib.util.find_spec(WORKBENCH) is None:
+        raise ResourceError('the workbench is not installed; install it with: pip install "tumorsynth[app]"')
+    given = [f"--for-module={study.resolve()}", f"--for-module={reader}"]
+    if snapshot is not None:
+        given.append(f"--snapshot={snapshot}")
+    code = code_of([sys.executable, "-m", WORKBENCH, "--module=TumorSynthReading", *given])
+    if code:
+        raise typer.Exit(code if code > 0 else 1)
 
 
 @reading.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+MODULES = (ROOT / "TumorSynth", ROOT / "TumorSynthReading")
 LEFT_OUT = ("__pycache__", "CMakeLists.txt", ".cmake", ".pyc")
 HEADER = "# Made by `python tools/list_runtime_files.py`: run it after adding or removing a file.\n"
 
@@ -20,16 +21,20 @@ def cmake_list(name: str, files: list[str]) -> str:
 
 def lists() -> dict[Path, str]:
     """What each list file should say."""
-    module = ROOT / "TumorSynth"
     library, resources = files_under(ROOT / "TumorSynthLib", ROOT), files_under(ROOT / "Resources", ROOT)
-    return {
+    wanted = {
         ROOT / "TumorSynthFiles.cmake": HEADER
         + cmake_list("TUMORSYNTH_PYTHON_SCRIPTS", [f for f in library if f.endswith(".py")])
-        + cmake_list("TUMORSYNTH_RESOURCES", resources + [f for f in library if not f.endswith(".py")]),
-        module / "ModuleFiles.cmake": HEADER
-        + cmake_list("MODULE_PYTHON_SCRIPTS", [f for f in files_under(module, module) if f.endswith(".py")])
-        + cmake_list("MODULE_PYTHON_RESOURCES", [f for f in files_under(module, module) if not f.endswith(".py")]),
+        + cmake_list("TUMORSYNTH_RESOURCES", resources + [f for f in library if not f.endswith(".py")])
     }
+    for module in MODULES:
+        files = files_under(module, module)
+        wanted[module / "ModuleFiles.cmake"] = (
+            HEADER
+            + cmake_list("MODULE_PYTHON_SCRIPTS", [f for f in files if f.endswith(".py")])
+            + cmake_list("MODULE_PYTHON_RESOURCES", [f for f in files if not f.endswith(".py")])
+        )
+    return wanted
 
 
 if __name__ == "__main__":

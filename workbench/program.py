@@ -40,6 +40,10 @@ Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Size of
 ModuleName = Annotated[
     str, typer.Option("--module", metavar="NAME", help="Module to show: a name, a .py file, or 'none'.")
 ]
+ForModule = Annotated[
+    list[str] | None,
+    typer.Option("--for-module", metavar="TEXT", help="What the module is to open, in its own words; may be repeated."),
+]
 SampleBrain = Annotated[bool, typer.Option("--sample-brain", help="Open the sample brain.")]
 
 
@@ -50,6 +54,7 @@ def workbench(
     size: Size = None,
     module: ModuleName = "TumorSynth",
     sample_brain: SampleBrain = False,
+    for_module: ForModule = None,
 ) -> None:
     """Open the workbench: the TumorSynth module in a window, without 3D Slicer."""
     from TumorSynthLib.sample import SAMPLE_BRAIN
@@ -69,9 +74,9 @@ def workbench(
     if host is not None:
         _require_volume(host)
     if snapshot is not None:
-        save_snapshot(volume, shown, width_and_height or SIZE, snapshot)
+        save_snapshot(volume, shown, width_and_height or SIZE, snapshot, for_module or ())
     else:
-        _show(volume, shown, width_and_height)
+        _show(volume, shown, width_and_height, for_module or ())
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -107,7 +112,9 @@ def _require_volume(host: Path) -> None:
     read_volume(host)
 
 
-def save_snapshot(volume: Path | None, module: str | None, size: tuple[int, int], picture: Path) -> None:
+def save_snapshot(
+    volume: Path | None, module: str | None, size: tuple[int, int], picture: Path, for_module: Sequence[str] = ()
+) -> None:
     """The window as a person would see it once the module has nothing more to do."""
     from .screen import draw_off_screen
 
@@ -118,6 +125,7 @@ def save_snapshot(volume: Path | None, module: str | None, size: tuple[int, int]
             bench.load_volume(volume)
         if module is not None:
             bench.show_module(module)
+            _hand_over(bench, for_module)
         bench.settle(SETTLE_SECONDS)
         if not bench.picture().save(str(picture)):
             raise ResourceError(f"--snapshot {picture}: cannot be written; choose a writable folder")
@@ -126,7 +134,13 @@ def save_snapshot(volume: Path | None, module: str | None, size: tuple[int, int]
     print(picture)
 
 
-def _show(volume: Path | None, module: str | None, size: tuple[int, int] | None) -> None:
+def _hand_over(bench: Workbench, for_module: Sequence[str]) -> None:
+    """A module that can be started with arguments has `onArguments`."""
+    if for_module:
+        bench.module_widget.onArguments(*for_module)
+
+
+def _show(volume: Path | None, module: str | None, size: tuple[int, int] | None, for_module: Sequence[str]) -> None:
     bench = Workbench.open(size or SIZE, None, settings_file=settings_file())
     if size is None:
         bench.window.restore_geometry()
@@ -138,6 +152,7 @@ def _show(volume: Path | None, module: str | None, size: tuple[int, int] | None)
     if module is not None:
         with messages.telling(f"show the module {module}"), bench.application.waiting():
             bench.show_module(module)
+            _hand_over(bench, for_module)
     with _closed_by_signals(bench):
         bench.run()
     undo()
