@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -135,3 +139,26 @@ def read_all(study: Path, reader: str, rule: Rule, seed: int, until: int | None 
             choice, confidence = rule(truth[order[case.position]], random)
             session.answer(choice, confidence=confidence)
         return session.progress.answered
+
+
+def read_at_the_window(study: Path, reader: str, rule: Rule, seed: int, killed_after: int) -> int:
+    """All cases answered by keys in the workbench; kill -9 after some answers, and a second start to the end. Returns
+    how many answers were on disk when the first process was gone."""
+    truth, random = read_truth(study, Protocol.read(study)), np.random.default_rng(seed)
+    wanted = study.parent / f"{reader}.json"
+    order = Protocol.read(study).reader(reader).order
+    wanted.write_text(json.dumps({case: rule(truth[case], random) for case in order}))
+    command = [sys.executable, str(Path(__file__).with_name("reading_by_keys.py")), str(study), reader, str(wanted)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    file = study / "answers" / f"{reader}.csv"
+
+    def answered() -> int:
+        return file.read_text().count(",answered,") if file.exists() else 0
+
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
+        while answered() < killed_after and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+    kept = answered()
+    subprocess.run(command, check=True, capture_output=True, env=environment, timeout=300)
+    return kept

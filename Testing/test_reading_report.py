@@ -15,7 +15,7 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_ind
 
-from reading_studies import SHOWN, guessing, leaning_and_seeing, make_study, read_all, shared_sources
+from reading_studies import SHOWN, guessing, leaning_and_seeing, make_study, read_at_the_window, shared_sources
 from TumorSynthLib import provenance
 from TumorSynthLib.errors import InputError
 from TumorSynthLib.reading import Session, write_report
@@ -35,13 +35,12 @@ def sources():
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, sources):
-    """40 cases, 12 repeats; one reader guesses, the other leans to "real" and sees a little; both stop on the way."""
+    """40 cases, 12 repeats, read by keys in the workbench; one reader guesses, the other leans to "real" and sees a
+    little; each reader's window is killed on the way."""
     folder = tmp_path_factory.mktemp("whole") / "study"
     make_study(folder, *sources, 40, repeats=0.3, match=("size", "location"))
-    read_all(folder, "anna", guessing, 1, until=17)
-    read_all(folder, "ben", leaning_and_seeing, 2, until=30)
-    read_all(folder, "anna", guessing, 3)
-    read_all(folder, "ben", leaning_and_seeing, 4)
+    assert read_at_the_window(folder, "anna", guessing, 1, killed_after=17) < 52
+    assert read_at_the_window(folder, "ben", leaning_and_seeing, 2, killed_after=30) < 52
     return folder
 
 
