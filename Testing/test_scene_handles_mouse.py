@@ -382,12 +382,25 @@ def three_d(stage) -> Pointer:
     return stage.mouse("3D")
 
 
+def in_the_screens_plane(pointer, world, pixel) -> np.ndarray:
+    """Where a point comes to lie that is dragged to a pixel and keeps its depth."""
+    renderer = pointer.view.renderer
+    renderer.SetWorldPoint(*world, 1)
+    renderer.WorldToDisplay()
+    renderer.SetDisplayPoint(*pixel, renderer.GetDisplayPoint()[2])
+    renderer.DisplayToWorld()
+    x, y, z, w = renderer.GetWorldPoint()
+    return np.array((x, y, z)) / w
+
+
 def test_a_rim_dragged_in_3d_resizes_its_sphere_and_the_drags_end_is_told(stage, three_d):
     handles = stage.lesion()
     stage.render()
     center, rim = three_d.pixel(CENTER), three_d.pixel(handles.node.GetNthControlPointPosition(1))
+    pulled = in_the_screens_plane(three_d, handles.node.GetNthControlPointPosition(1), center + 1.4 * (rim - center))
     three_d.drag(rim, center + 1.4 * (rim - center))
-    assert 1.04 < handles.state.radii_mm[0] / RADII[0] < 1.5  # the rim lies out of the screen's plane
+    assert handles.state.radii_mm[0] == pytest.approx(np.linalg.norm(pulled - CENTER), rel=0.03)
+    assert handles.state.radii_mm[0] > RADII[0] + 1
     assert handles.state.radii_mm[1:] == RADII[1:] and handles.state.center_ras == CENTER
     assert stage.edits[-1][1] and [finished for _, finished in stage.edits].count(True) == 1
 
