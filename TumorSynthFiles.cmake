@@ -26,6 +26,7 @@ set(TUMORSYNTH_PYTHON_SCRIPTS
   TumorSynthLib/case_files.py
   TumorSynthLib/cli.py
   TumorSynthLib/cli_app.py
+  TumorSynthLib/cli_audit.py
   TumorSynthLib/cli_bundles.py
   TumorSynthLib/cli_cohort.py
   TumorSynthLib/cli_cohort_options.py
@@ -35,6 +36,7 @@ set(TUMORSYNTH_PYTHON_SCRIPTS
   TumorSynthLib/cli_options.py
   TumorSynthLib/cli_progress.py
   TumorSynthLib/cli_reading.py
+  TumorSynthLib/cli_realism.py
   TumorSynthLib/cli_synthesis.py
   TumorSynthLib/cohorts/__init__.py
   TumorSynthLib/cohorts/case_writing.py
@@ -135,6 +137,35 @@ set(TUMORSYNTH_PYTHON_SCRIPTS
   TumorSynthLib/reading/verdicts.py
   TumorSynthLib/reading/web_page.py
   TumorSynthLib/reading/wording.py
+  TumorSynthLib/realism/__init__.py
+  TumorSynthLib/realism/alike.py
+  TumorSynthLib/realism/archives.py
+  TumorSynthLib/realism/audit_sources.py
+  TumorSynthLib/realism/bare_hosts.py
+  TumorSynthLib/realism/charts.py
+  TumorSynthLib/realism/comparisons.py
+  TumorSynthLib/realism/continuity.py
+  TumorSynthLib/realism/delivered_cases.py
+  TumorSynthLib/realism/distances.py
+  TumorSynthLib/realism/encoder.py
+  TumorSynthLib/realism/features.py
+  TumorSynthLib/realism/healing.py
+  TumorSynthLib/realism/likeness.py
+  TumorSynthLib/realism/looks.py
+  TumorSynthLib/realism/mask_fidelity.py
+  TumorSynthLib/realism/measures.py
+  TumorSynthLib/realism/memorisation.py
+  TumorSynthLib/realism/memorisation_report.py
+  TumorSynthLib/realism/network_judge.py
+  TumorSynthLib/realism/obedience.py
+  TumorSynthLib/realism/parts.py
+  TumorSynthLib/realism/patches.py
+  TumorSynthLib/realism/planted_copies.py
+  TumorSynthLib/realism/report.py
+  TumorSynthLib/realism/segmenter.py
+  TumorSynthLib/realism/sources.py
+  TumorSynthLib/realism/study.py
+  TumorSynthLib/realism/two_sample.py
   TumorSynthLib/replay.py
   TumorSynthLib/sample.py
   TumorSynthLib/scene/__init__.py
@@ -165,17 +196,19 @@ set(TUMORSYNTH_PYTHON_SCRIPTS
   TumorSynthLib/volume_files.py
   )
 set(TUMORSYNTH_RESOURCES
+  Resources/Judges/encoder.md
+  Resources/Judges/encoder.safetensors
+  Resources/Judges/segmenter.md
+  Resources/Judges/segmenter.safetensors
   Resources/SampleBrain/README.md
   Resources/SampleBrain/sample_brain_t1w.nii.gz
   Resources/Weights/default/MODEL_CARD.md
   Resources/Weights/default/brain.safetensors
-  Resources/Weights/default/evaluation.json
   Resources/Weights/default/manifest.json
   Resources/Weights/default/map.safetensors
   Resources/Weights/default/mask.safetensors
   Resources/Weights/default/paint.safetensors
   Resources/Weights/heterogeneous/MODEL_CARD.md
-  Resources/Weights/heterogeneous/evaluation.json
   Resources/Weights/heterogeneous/manifest.json
   Resources/Weights/heterogeneous/map.safetensors
   )

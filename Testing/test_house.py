@@ -20,9 +20,10 @@ FLOORS = (
     {"bundle", "brain_mask", "painting"},
     {"labelling", "composition", "composition_memory", "provenance", "case_files", "synthesis", "pictures"},
     {"background", "dicom", "lesion_lists", "replay", "option_names"},
-    {"scene", "cohorts", "reading"},
+    {"scene", "cohorts", "reading", "realism"},
 )
 HEAVY = {"torch", "monai", "SimpleITK", "matplotlib", "rich", "pydicom", "highdicom", "distributed", "statsmodels"}
+HEAVY |= {"sklearn", "threadpoolctl"}
 WIDGETS = {"qt", "ctk", "PySide6", "workbench", "TumorSynth", "TumorSynthReading"}
 FILES = sorted(LIBRARY.rglob("*.py"))
 

@@ -16,7 +16,7 @@ from lightning.fabric import Fabric
 
 from training import brain_task, map_task, mask_task, paint_task, procedural
 from training.loop import Chance, LoopSettings, Task, averaged_weights, train
-from training.presets import TASKS
+from training.presets import task_of
 from training.records import classify, lesion_records, order_of, read_records
 from training.slices import BLOCK, SliceSet, find_pairs, read_slices
 from training_data import write_label_maps, write_own_data, write_table, write_volume
@@ -252,7 +252,7 @@ def test_folder_and_table_give_the_same_slices(data):
 
 @pytest.mark.parametrize("kind", ["mask", "map", "paint", "brain"])
 def test_every_task_takes_a_table(kind, data):
-    assert TASKS[kind](write_table(data), "smoke").networks
+    assert task_of(kind, write_table(data), "smoke").networks
 
 
 def test_bad_own_data_is_refused_in_one_line(data, tmp_path):
@@ -281,4 +281,4 @@ def test_bad_own_data_is_refused_in_one_line(data, tmp_path):
 
 def test_unknown_preset_names_the_known_ones(data):
     with pytest.raises(InputError, match="'fast' is unknown: choose one of default"):
-        TASKS["paint"](data, "fast")
+        task_of("paint", data, "fast")

@@ -13,6 +13,11 @@ HEADROOM = 0.92
 TEN_TO_NINETY_PERCENT = 2.563
 # Detail of the host finer than a cube's voxel stays inside a lesion as far as it may be noise, not anatomy.
 NOISE_REACH = 2.5
+# How wide the edges are that the painter makes: widths asked for are counted from here.
+PAINTED_EDGE_VOXELS = 2.6
+# A Gaussian's ramp is that many standard deviations wide by the same rule, once its tails are cut off.
+EDGE_WIDTHS_PER_SIGMA = 2.0
+SEAMS_TAIL = 0.03
 
 
 def smoothed(painted: np.ndarray, sigma_voxels: float, noise: float, seed: int) -> np.ndarray:
@@ -45,12 +50,27 @@ def soft_mask(mask: np.ndarray, voxel_mm: float, width_mm: float) -> np.ndarray:
     """
     if width_mm <= 0:
         return mask.astype(np.float32)
-    sigma = width_mm / voxel_mm / TEN_TO_NINETY_PERCENT
-    reach = int(np.ceil(3 * sigma)) + 1
-    box = box_of(mask, reach)
-    ramp = ndimage.gaussian_filter(mask[box].astype(np.float32), sigma, mode="constant", truncate=3.0)
-    out = np.zeros(mask.shape, np.float32)
-    out[box] = np.clip((ramp - 0.1) / 0.8, 0, 1)
+    return _softened(mask.astype(np.float32), width_mm / voxel_mm / TEN_TO_NINETY_PERCENT, cut=0.1)
+
+
+def seam(matte: np.ndarray, mask: np.ndarray, voxel_mm: float, width_mm: float) -> np.ndarray:
+    """The painter's own edge, made softer or harder so that it is about `width_mm` wide; 0 gives the mask itself."""
+    width, painted = width_mm / voxel_mm, PAINTED_EDGE_VOXELS
+    if width <= 0:
+        return mask.astype(np.float32)
+    if width == painted:
+        return matte
+    if width < painted:
+        return np.clip((matte - 0.5) * (painted / width) + 0.5, 0, 1)
+    return _softened(matte, np.sqrt(width**2 - painted**2) / EDGE_WIDTHS_PER_SIGMA, cut=SEAMS_TAIL)
+
+
+def _softened(share: np.ndarray, sigma: float, cut: float) -> np.ndarray:
+    """A share 0..1 under a Gaussian of so many voxels, its tails cut off on both sides."""
+    box = box_of(share > 0, int(np.ceil(3 * sigma)) + 1)
+    ramp = ndimage.gaussian_filter(share[box], sigma, mode="constant", truncate=3.0)
+    out = np.zeros(share.shape, np.float32)
+    out[box] = np.clip((ramp - cut) / (1 - 2 * cut), 0, 1)
     return out
 
 

@@ -10,10 +10,12 @@ import typer
 
 from . import __version__, cli_cohort, cli_options
 from .cli_app import open_workbench
+from .cli_audit import audit
 from .cli_bundles import bundles
 from .cli_exit import run
 from .cli_numbers import gathered
 from .cli_reading import reading
+from .cli_realism import realism
 from .errors import InputError
 from .option_names import APPEARANCE_FIELDS
 from .parameters import Appearance
@@ -36,6 +38,8 @@ app = typer.Typer(
 app.add_typer(bundles, name="bundle")
 app.add_typer(reading, name="reading")
 cli_cohort.register(app)
+app.command()(realism)
+app.command()(audit)
 app.command("app")(open_workbench)
 
 

@@ -340,7 +340,7 @@ class _Work:
         return self.memory.recall(("seam", lesion, width_mm), lambda: self._new_seam(lesion, width_mm))
 
     def _new_seam(self, lesion: PaintedLesion, width_mm: float) -> _Share:
-        share = blending.soft_mask(lesion.mask, float(lesion.cube.voxel_mm[0]), width_mm)
+        share = blending.seam(lesion.matte, lesion.mask, float(lesion.cube.voxel_mm[0]), width_mm)
         box = self.host.grid.box_covering(lesion.cube, share > 0)
         grid = self.host.grid.part(box)
         share = np.clip(resample(share, lesion.cube, grid), 0, 1)

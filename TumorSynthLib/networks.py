@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -31,11 +31,16 @@ class NetworkSpec:
 NETWORKS: dict[NetworkKind, NetworkSpec] = {
     "mask": NetworkSpec(3, 4, 1, (8, 16, 32, 64, 128, 8)),
     "map": NetworkSpec(3, 6, 3, (8, 16, 32, 64, 128, 8)),
-    "paint": NetworkSpec(2, 5, 1, (32, 32, 64, 128, 128, 32), normalized=False),
+    "paint": NetworkSpec(2, 5, 3, (32, 32, 64, 128, 128, 32), normalized=False),
     "brain": NetworkSpec(3, 2, 1, (8, 16, 32, 64, 128, 8)),
 }
 
 OUTLINE_STEEPNESS = 8.0
+# The matte starts as the mask blurred by so many voxels, steepened: real edges are that soft, as thick slices are.
+MATTE_SOFTNESS_VOXELS = 1.5
+MATTE_SLOPE = 1.4
+# The painter may change it by this much, which moves its middle by less than a voxel.
+MATTE_FREEDOM = 0.4
 
 
 def build_network(kind: NetworkKind, upsampling: UpSampling = "upsampling+convolution") -> torch.nn.Module:
@@ -158,18 +163,35 @@ def paint_input(
     return torch.cat([(slices - 1) * (1 - hole), hole, (level - 1) * mask, mask, noise * hole], 1)
 
 
+class Painting(NamedTuple):
+    """A painter's answer, each part (n, 1, h, w): the lesion, how much of it each place shows (0 none .. 1 nothing
+    else), and the tissue that it would put there if there were no lesion."""
+
+    lesion: torch.Tensor
+    matte: torch.Tensor
+    tissue: torch.Tensor
+
+    def over(self, base: torch.Tensor) -> torch.Tensor:
+        return base + self.matte * (self.lesion - base)
+
+
 def paint(
     network: torch.nn.Module,
     slices: torch.Tensor,
     hole: torch.Tensor,
     level: torch.Tensor,
     mask: torch.Tensor,
+    softened: torch.Tensor,
     noise: torch.Tensor,
-) -> torch.Tensor:
-    """Slices with the hole painted. The network adds to the level asked for, so that levels hold from the start."""
+) -> Painting:
+    """What `G_syn` makes of the hole. It adds to the level asked for, so that levels hold from the start, and to the
+    mask `softened` by a Gaussian, so that edges lie on the label: how hard, even or frayed they are is
+    learned from real ones."""
     import torch
 
     # One-channel parts do not tell their layout, so joining them loses it.
     shown = paint_input(slices, hole, level, mask, noise).contiguous(memory_format=torch.channels_last)
-    painted = network(shown).float() + (level - 1) * mask + 1
-    return slices * (1 - hole) + painted * hole
+    lesion, matte, tissue = network(shown).float().split(1, 1)
+    near_edge = 4 * softened * (1 - softened)
+    matte = 0.5 + MATTE_SLOPE * (softened - 0.5) + MATTE_FREEDOM * near_edge * torch.tanh(matte)
+    return Painting(lesion + level, matte.clamp(0, 1) * hole, slices * (1 - hole) + (tissue + 1) * hole)

@@ -11,12 +11,12 @@ import numpy as np
 from scipy import ndimage
 
 from .blending import noise_level, within_ceiling
-from .calibration import centred_field, split_by_shares, spread_outwards
+from .calibration import centred_field, matte_of_volume, split_by_shares, spread_outwards
 from .cube import WINDOW_RADII, brain_prior, cube_around, window_for_mask, window_for_radius
 from .errors import InputError
 from .grid import Grid, box_of, canonical_axes, resample
 from .host import HostBrain
-from .networks import map_input, mask_input, mask_logits, memory_layout, paint
+from .networks import MATTE_SOFTNESS_VOXELS, map_input, mask_input, mask_logits, memory_layout, paint
 from .random_fields import outline_field, smooth_field
 from .spheres import ConcentricSpheres
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 IRREGULARITY = (0.08, 0.30)
 ELONGATION = (0.05, 0.35)
 CLUMP_LENGTH = (0.14, 0.32)
-HOLE_MARGIN_VOXELS = 2
+# How far around a lesion the painter paints, and up to how many slices beyond it: as far as its matte may reach.
+HOLE_MARGIN_VOXELS = 3
+SLICES_BEYOND = 2
 PAINT_CONTEXT_VOXELS = 5
 PAINT_MULTIPLE = 16
 NOISE_SHARED_VOXELS = 0.6
@@ -35,6 +37,9 @@ FIELD_SOFTNESS_VOXELS = 0.6
 # Brain reaches into no lesion in fingers narrower than this share of its radius to either side: they are closed.
 FINGER_RADII = 0.2
 LEVEL_SOFTNESS_VOXELS = 0.7
+MASK_SOFTNESS_VOXELS = 0.5
+# Where less of the lesion shows, what the painter made of it is not to be relied on.
+LEAST_MATTE = 0.15
 # Logits beyond this say nothing more about where the edge lies.
 SURE = 6.0
 # White matter lies in the upper middle of all brain voxels, on T1 with or without contrast agent.
@@ -91,7 +96,8 @@ class PaintedLesion:
     """What the networks made of one request, in its cube. Finishing it needs none of them again.
 
     `painted` is relative to `white_matter`, the level of white matter nearby on the host's 0..1 scale, and continued
-    beyond the mask, so that any surroundings can be blended in there; `noise` is the scan's noise on the 0..1 scale.
+    beyond the lesion, so that any surroundings can be blended in there; `matte` is how much of it shows, 0..1; `noise`
+    is the scan's noise on the 0..1 scale.
     `ceiling` is the brightest value that the host can store, relative to white matter.
     """
 
@@ -105,6 +111,7 @@ class PaintedLesion:
     mask: np.ndarray
     score: np.ndarray
     painted: np.ndarray
+    matte: np.ndarray
 
 
 def generate(
@@ -130,9 +137,9 @@ def generate(
     score = _map(networks["map"], cube, mask, known, spheres_image, seed, device)
     ceiling = _ceiling(host) / white_matter
     level = _level(mask, score, spheres, ceiling)
-    painted = _paint(networks["paint"], host_cube, mask, level, seed, device)
+    painted, matte = _paint(networks["paint"], host_cube, mask, level, seed, device)
     noise = local_noise(host, brain, center)
-    return PaintedLesion(spheres, seed, cube, white_matter, noise, ceiling, field, mask, score, painted)
+    return PaintedLesion(spheres, seed, cube, white_matter, noise, ceiling, field, mask, score, painted, matte)
 
 
 def check_place(host: HostBrain, brain: Brain, spheres: ConcentricSpheres) -> None:
@@ -284,26 +291,36 @@ def _level(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres, ceil
     return out
 
 
-def _paint(network, host_cube, mask, level, seed, device) -> np.ndarray:
+def _paint(network, host_cube, mask, level, seed, device) -> tuple[np.ndarray, np.ndarray]:
     """Paints the axial slices that meet the lesion; noise is shared between neighbours, for continuity."""
     import torch
 
     hole = _grown(mask, HOLE_MARGIN_VOXELS)
-    slices = np.flatnonzero(hole.any((0, 1)))
+    slices = np.flatnonzero(ndimage.binary_dilation(mask.any((0, 1)), iterations=SLICES_BEYOND))
     rows, columns = (_context(hole.any((1 - axis, 2))) for axis in (0, 1))
     box = (rows, columns, slice(slices[0], slices[-1] + 1))
     noise = _paint_noise(seed, mask.shape)[box]
     noise = noise / noise.std()
-    soft = ndimage.gaussian_filter(mask[box].astype(np.float32), 0.5) * hole[box]
-    # Tails too small to matter are denormal numbers, which slow a processor down many times.
-    soft[soft < 1e-4] = 0
+    soft = _softened(mask, MASK_SOFTNESS_VOXELS)[box] * hole[box]
+    softened = _softened(mask, MATTE_SOFTNESS_VOXELS)[box]
     stack = [
         _to_device(torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1), np.float32))[:, None], device)
-        for v in (host_cube[box], hole[box], level[box], soft, noise)
+        for v in (host_cube[box], hole[box], level[box], soft, softened, noise)
     ]
-    out = np.ones(mask.shape, np.float32)
-    painted = paint(network, *stack)[:, 0].cpu().numpy().transpose(1, 2, 0)
-    out[box] = spread_outwards(painted, mask[box], 1.0)
+    painting = paint(network, *stack)
+    lesion, shown = (part[:, 0].cpu().numpy().transpose(1, 2, 0) for part in (painting.lesion, painting.matte))
+    painted, matte = np.ones(mask.shape, np.float32), np.zeros(mask.shape, np.float32)
+    matte[box] = matte_of_volume(shown, float(mask.sum()))
+    painted[box] = spread_outwards(lesion, mask[box] | (shown > LEAST_MATTE), 1.0)
+    return painted, matte
+
+
+def _softened(mask: np.ndarray, sigma: float) -> np.ndarray:
+    box = box_of(mask, int(4 * sigma) + 1)
+    out = np.zeros(mask.shape, np.float32)
+    out[box] = ndimage.gaussian_filter(mask[box].astype(np.float32), sigma)
+    # Tails too small to matter are denormal numbers, which slow a processor down many times.
+    out[out < 1e-4] = 0
     return out
 
 

@@ -9,8 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from TumorSynthLib.networks import NetworkKind
-
 from .brains import label_files
 from .loop import digest
 from .presets import labels_folder, slices_source
@@ -45,12 +43,12 @@ PROCEDURAL = DataSet(
 )
 OWN = DataSet("own images", "Images and tumour masks of whoever trained", "their own", "whoever trained")
 
-_USES_SLICES = ("mask", "map", "paint")
+_USES_SLICES = ("mask", "map", "paint", "encoder", "segment")
 _USES_LABELS = ("mask", "map", "brain")
 
 
-def data_facts(kind: NetworkKind, data: Path) -> list[dict[str, Any]]:
-    """The data sets behind a network, each with the checksum of the file, or of the listing, that was read."""
+def data_facts(kind: str, data: Path) -> list[dict[str, Any]]:
+    """The data sets behind what a task trains, each with the checksum of the file, or of the listing, that was read."""
     facts: list[dict[str, Any]] = []
     if kind in _USES_SLICES:
         source = slices_source(data)

@@ -10,14 +10,17 @@ from torch.nn.utils.parametrizations import spectral_norm
 class PatchDiscriminator(nn.Module):
     """Scores overlapping patches; also returns its features, for feature matching."""
 
-    def __init__(self, channels_in: int, widths: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    def __init__(
+        self, channels_in: int, widths: tuple[int, ...], strides: tuple[int, ...], is_bounded: bool = True
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList()
         previous = channels_in
+        bounded = spectral_norm if is_bounded else nn.Identity()
         for width, stride in zip(widths, strides, strict=True):
-            self.layers.append(spectral_norm(nn.Conv2d(previous, width, 4 if stride == 2 else 3, stride, 1)))
+            self.layers.append(bounded(nn.Conv2d(previous, width, 4 if stride == 2 else 3, stride, 1)))
             previous = width
-        self.score = spectral_norm(nn.Conv2d(previous, 1, 3, 1, 1))
+        self.score = bounded(nn.Conv2d(previous, 1, 3, 1, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         features = []
@@ -30,10 +33,10 @@ class PatchDiscriminator(nn.Module):
 class TwoScaleDiscriminator(nn.Module):
     """`D_syn`: one that sees fine texture, one that sees the lesion's whole make-up."""
 
-    def __init__(self, channels_in: int) -> None:
+    def __init__(self, channels_in: int, is_bounded: bool = True) -> None:
         super().__init__()
-        self.fine = PatchDiscriminator(channels_in, (32, 64, 96), (2, 1, 1))
-        self.coarse = PatchDiscriminator(channels_in, (32, 64, 128, 128), (2, 2, 2, 1))
+        self.fine = PatchDiscriminator(channels_in, (32, 64, 96), (2, 1, 1), is_bounded)
+        self.coarse = PatchDiscriminator(channels_in, (32, 64, 128, 128), (2, 2, 2, 1), is_bounded)
 
     def forward(self, x: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
         return [self.fine(x), self.coarse(x)]

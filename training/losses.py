@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .loop import Chance
+
 
 def _filter_bank() -> Tensor:
     """Ten fixed 3 x 3 high-pass filters: first and second differences, Laplacians."""
@@ -86,3 +88,78 @@ def hinge_discriminator(real: Tensor, made: Tensor, weight: Tensor | float = 1.0
 
 def hinge_generator(made: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     return -(weight * made).mean()
+
+
+class SlicedTexture(nn.Module):
+    """Sliced Wasserstein distance between the textures of a lesion and of what was painted in its place (an idea of
+    Heitz et al., CVPR 2021): responses to random small filters, new ones each step, are sorted within the lesion and
+    along its edge. It wants every grey level and grain as often as the real lesion has them, wherever they lie."""
+
+    def __init__(self, filters: int = 8, size: int = 5, scales: int = 3) -> None:
+        super().__init__()
+        self.filters, self.size, self.scales = filters, size, scales
+
+    def forward(self, made: Tensor, real: Tensor, mask: Tensor, hole: Tensor, chance: Chance) -> Tensor:
+        total, count = made.new_zeros(()), 0
+        edge = hole - _shrunk(mask, 2)
+        for _ in range(self.scales):
+            bank = self._bank(chance).to(made.device)
+            made_answers, real_answers = (F.conv2d(F.pad(x, (2,) * 4, mode="replicate"), bank) for x in (made, real))
+            for region in (mask, edge):
+                total, count = total + _sorted_distance(made_answers, real_answers, region), count + 1
+            made, real = F.avg_pool2d(made, 2), F.avg_pool2d(real, 2)
+            mask, edge = (F.avg_pool2d(region, 2).round() for region in (mask, edge))
+        return total / count
+
+    def _bank(self, chance: Chance) -> Tensor:
+        """Zero-mean filters of unit energy, and one that is the grey level itself."""
+        bank = chance.normal(self.filters, 1, self.size, self.size)
+        bank = bank - bank.mean((1, 2, 3), keepdim=True)
+        bank = bank / bank.square().sum((1, 2, 3), keepdim=True).sqrt()
+        bank[0] = 0
+        bank[0, 0, self.size // 2, self.size // 2] = 1
+        return bank
+
+
+def _sorted_distance(made: Tensor, real: Tensor, region: Tensor) -> Tensor:
+    """Mean difference of sorted answers inside a region, in units of the real ones' spread."""
+    inside = (region > 0).flatten(2)
+    widest = int(inside.sum(2).max())
+    if widest < 2:
+        return made.new_zeros(())
+    first, second = (x.flatten(2).masked_fill(~inside, torch.inf).sort(2).values[..., :widest] for x in (made, real))
+    valid = torch.isfinite(second)
+    apart = torch.where(valid, first - second, 0.0).abs().sum(2) / valid.sum(2).clamp_min(1)
+    values = torch.where(valid, second, 0.0)
+    mean = values.sum(2, keepdim=True) / valid.sum(2, keepdim=True).clamp_min(1)
+    spread = ((values - mean).square() * valid).sum(2) / valid.sum(2).clamp_min(1)
+    return (apart / (spread.sqrt() + 0.02)).mean()
+
+
+def _shrunk(mask: Tensor, pixels: int) -> Tensor:
+    return 1 - F.max_pool2d(1 - mask, 2 * pixels + 1, 1, pixels)
+
+
+class FocalFrequency(nn.Module):
+    """Focal frequency loss (Jiang et al., ICCV 2021): spectra compared, the worst frequencies weighing most."""
+
+    def forward(self, made: Tensor, real: Tensor) -> Tensor:
+        difference = torch.fft.fft2(made.float(), norm="ortho") - torch.fft.fft2(real.float(), norm="ortho")
+        power = difference.real.square() + difference.imag.square()
+        weight = power.detach().sqrt()
+        return (power * weight / weight.amax((1, 2, 3), keepdim=True).clamp_min(1e-6)).mean()
+
+
+def gradient_penalty(scores: list[Tensor], real: Tensor) -> Tensor:
+    """R1 (Mescheder et al. 2018): how steeply a discriminator's scores change with real images."""
+    (slope,) = torch.autograd.grad(sum(score.float().sum() for score in scores), real, create_graph=True)
+    return slope.float().square().sum((1, 2, 3)).mean() / 2
+
+
+def perceptual_of(kind: str) -> nn.Module:
+    """The feature distance a preset names: of an untrained network, or of our own MRI encoder."""
+    if kind == "untrained":
+        return UntrainedPerceptual()
+    from .encoder_loss import EncoderPerceptual
+
+    return EncoderPerceptual()

@@ -110,7 +110,7 @@ def _network(
     if run is not None:
         if data is None:
             raise InputError("--data is missing: give the folder, or CSV, that the runs were trained on")
-        made = _from_run(kind, run, data)
+        made = network_from_run(kind, run, data)
         is_same = shared is not None and shared.manifest["networks"][kind]["sha256"] == made.entry["sha256"]
         return _shared(kind, shared, made.entry) if shared and is_same else made
     # What a bundle has of its own is what makes it another bundle: sharing the rest must not replace it.
@@ -132,7 +132,8 @@ def _kept(kind: NetworkKind, before: Bundle) -> Network:
     return Network(entry, content if file.parent == before.folder else None)
 
 
-def _from_run(kind: NetworkKind, run: Path, data: Path) -> Network:
+def network_from_run(kind: str, run: Path, data: Path) -> Network:
+    """What a run of the task `kind` has learnt so far, in half precision, with all that is known of its making."""
     facts = _run_facts(kind, run)
     try:
         weights, done = averaged_weights(run)
@@ -154,7 +155,7 @@ def _from_run(kind: NetworkKind, run: Path, data: Path) -> Network:
     return Network(entry, content)
 
 
-def _run_facts(kind: NetworkKind, run: Path) -> dict[str, Any]:
+def _run_facts(kind: str, run: Path) -> dict[str, Any]:
     file = run / "run.json"
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,5 @@
-"""The model card of a bundle, written from its manifest and its measured figures: no number in it is typed by hand."""
+"""The model card of a bundle, or of a judge of realism, written from manifests and measured figures: no number in it is
+typed by hand."""
 
 from __future__ import annotations
 
@@ -18,6 +19,8 @@ _PURPOSE = {
     "map": "`G_quantize`: mask and spheres to an intensity map of three grey levels (3D)",
     "paint": "`G_syn`: paints the map into the scan, slice by slice (2D)",
     "brain": "outlines the brain, first coarsely, then finely (3D)",
+    "encoder": "turns a lesion into features, between which distances are measured (2D)",
+    "segment": "outlines lesions (2D)",
 }
 
 _INTRODUCTION = """\
@@ -41,6 +44,42 @@ US 12,394,187 B2; credit for that idea is its authors'; code and weights are our
 from heads of random contrast, an idea of SynthSeg (Billot et al., Medical Image Analysis 86:102789, 2023). Mask and map
 networks learn from procedural lesions of exact volume and are then judged, slice by slice, against outlines and grey
 levels of real lesions. The painter learns to put real lesions back where they were hidden.
+"""
+
+_JUDGE = """\
+# Model card: TumorSynth's {name}, a judge of realism
+
+{about}
+
+It has learnt from training patients only. Figures are of development patients; untouched ones (see
+`training/slices.py`) took no part.
+
+## Intended use
+Measuring how far synthetic lesions differ from real ones (`tumorsynth realism`). **Not for diagnosis, treatment or any
+other decision about a patient.** It takes no part in making lesions, unless it is used as a loss in training; lesions
+made that way must not be praised by its own figures.
+"""
+
+_ABOUT_JUDGES = {
+    "encoder": """\
+A small convolutional network ({parameters} parameters) that looks at slices of 64 pixels of 1 mm, relative to white
+matter. The means of its later stages over a lesion and its rim are the lesion's features. Trained from nothing, without
+labels: two views of one lesion are to look alike while features vary and do not repeat each other (VICReg, Bardes et
+al. 2022). Views differ in shift, quarter turns, flips, contrast and a hidden box, never in blur or noise. Of a further
+view, blurred or made noisier inside the lesion, it has to tell by how much, so that texture is not lost on it. Outlines
+of lesions only tell where to look.""",
+    "segment": """\
+A small 2D U-Net ({parameters} parameters) that outlines lesions in slices of 1 mm, relative to white matter. Trained
+from nothing on real lesions only and then frozen. What it finds of a synthetic lesion, against what it finds of real
+ones it has not seen, tells how far masks mark what they say; the idea follows Qu et al.""",
+}
+
+_JUDGES_LIMITATIONS = """\
+- It has seen thick two-dimensional slices of one collection, T1-weighted with contrast agent (glioma, meningioma,
+  pituitary tumours). On other sequences, scanners and kinds of lesion it is no measure.
+- Volumes are judged by their slices.
+- Small, and trained for minutes: a judge that finds no difference is no proof that there is none. Its figures count
+  beside their controls and beside the two-sample tests only.
 """
 
 _LIMITS_OF_COLLECTION = """\
@@ -97,6 +136,26 @@ def model_card(manifest: dict[str, Any], figures: list[dict[str, str]]) -> str:
     return "\n".join(section for section in sections if section)
 
 
+def judge_card(name: str, kind: str, entry: dict[str, Any], figures: list[dict[str, str]]) -> str:
+    """Of the judge `name` that the task `kind` has trained; `entry` is as a network's in a bundle's manifest."""
+    networks = {kind: entry}
+    about = _ABOUT_JUDGES[kind].format(parameters=entry["parameters"])
+    command = f"python -m training.make_judge {name} --run runs/{shlex.quote(entry['run']['folder'])} --data DATA"
+    sections = [
+        _JUDGE.format(name=name, about=about),
+        _data_section(networks, "judge"),
+        _networks_section(networks),
+        f"sha256 of {entry['file']}: `{entry['sha256']}`\n",
+        _remarks_section(networks),
+        _losses_section(networks),
+        _evaluation_section(figures),
+        f"## Limitations\n{_JUDGES_LIMITATIONS}",
+        _licence_section({"networks": networks, "licence": "Apache-2.0"}),
+        _again_section([_training_command(kind, entry["run"]), command]),
+    ]
+    return "\n".join(section for section in sections if section)
+
+
 def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     cells = ([cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)
@@ -113,13 +172,13 @@ def _data_sets(networks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
     return found
 
 
-def _data_section(networks: dict[str, dict[str, Any]]) -> str:
+def _data_section(networks: dict[str, dict[str, Any]], delivered: str = "bundle") -> str:
     head = ["data", "attribution", "licence", "used for", "sha256"]
     rows = []
     for data in _data_sets(networks).values():
         checksum = f"`{data['sha256']}` ({data['sha256_of']})" if "sha256" in data else "-"
         rows.append([data["title"], data["attribution"], data["licence"], ", ".join(data["networks"]), checksum])
-    return f"## Training data\nThe data themselves are not part of the bundle.\n\n{_table(head, rows)}"
+    return f"## Training data\nThe data themselves are not part of the {delivered}.\n\n{_table(head, rows)}"
 
 
 def _networks_section(networks: dict[str, dict[str, Any]]) -> str:
@@ -202,7 +261,11 @@ def _commands_section(manifest: dict[str, Any]) -> str:
     shares = "".join(f" --share {shlex.quote(name)}" for name in sharing)
     lines.append(f"python -m training.make_bundle {shlex.quote(manifest['name'])} {runs} --data DATA{shares}".rstrip())
     shared = "".join(f"The shared networks' commands are in ../{name}/{CARD}.\n" for name in sharing)
-    block = "\n".join(lines)
+    return _again_section(lines, shared)
+
+
+def _again_section(commands: list[str], shared: str = "") -> str:
+    block = "\n".join(commands)
     return (
         "## Making it again\nDATA is a folder as `training/README.md` describes. Another number of threads, another "
         "processor or another release of torch rounds differently, so that weights come out alike but not identical.\n"
@@ -215,6 +278,10 @@ def _training_command(kind: str, run: dict[str, Any]) -> str:
     words += ["--data", "DATA", "--out", f"runs/{run['folder']}"]
     if run["steps"] != run["preset"].get("steps"):
         words += ["--steps", str(run["steps"])]
+    for change in run.get("changes", ()):
+        words += ["--change", change]
+    if run.get("start"):
+        words += ["--start", Path(run["start"]["file"]).name]
     words += ["--seed", str(run["seed"]), "--precision", run["precision"], "--threads", str(run["threads"])]
     stopped = run["steps_done"] < run["steps"]
     return shlex.join(words) + (f"   # stopped after step {run['steps_done']}" if stopped else "")

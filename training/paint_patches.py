@@ -148,12 +148,22 @@ def jittered(mask: Tensor, level: Tensor, chance: Chance, amount: float) -> tupl
     return bent_mask, torch.where(bent_mask > 1e-3, inside_level, 1.0)
 
 
-def holes_to_paint(mask: Tensor, chance: Chance, elsewhere_share: float) -> Tensor:
-    """The lesion and a random margin; in some patches also a hole in healthy tissue, which must come back as tissue."""
-    count = len(mask)
-    margins = torch.randint(1, 5, (count,), generator=chance.torch).tolist()
-    hole = torch.cat([dilated(mask[k : k + 1], margin) for k, margin in enumerate(margins)])
+def lesion_holes(mask: Tensor, chance: Chance) -> Tensor:
+    """The lesion and a random margin, wide enough for a matte's reach."""
+    margins = torch.randint(2, 5, (len(mask),), generator=chance.torch).tolist()
+    return torch.cat([dilated(mask[k : k + 1], margin) for k, margin in enumerate(margins)])
+
+
+def holes_elsewhere(mask: Tensor, lesion_hole: Tensor, chance: Chance, share: float) -> Tensor:
+    """In some patches, another lesion's shape somewhere in healthy tissue, which must come back as tissue."""
     dy, dx = torch.randint(-24, 25, (2,), generator=chance.torch).tolist()
     other = torch.roll(dilated(mask, 2).flip(2).roll(1, 0), (dy, dx), (2, 3))
-    has_other = (chance.uniform(0, 1, count, 1, 1, 1) < elsewhere_share).float()
-    return torch.maximum(hole, other * has_other)
+    return other * (1 - lesion_hole) * (chance.uniform(0, 1, len(mask), 1, 1, 1) < share).float()
+
+
+def level_shown(level: Tensor, mask: Tensor, sigma: float) -> Tensor:
+    """The map as the engine shows it: classes softened inside the lesion and continued a little beyond it. A painter
+    shown steps paints steps."""
+    weight = blurred(mask, sigma)
+    soft = 1 + blurred((level - 1) * mask, sigma) / weight.clamp_min(1e-3)
+    return torch.where(weight > 1e-3, soft, torch.ones_like(soft))

@@ -11,26 +11,35 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from TumorSynthLib.networks import build_network, paint
+from TumorSynthLib.networks import build_network
 
 from .adversarial import AdversarialTask
 from .discriminators import TwoScaleDiscriminator
 from .loop import Chance
 from .losses import (
+    FocalFrequency,
+    SlicedTexture,
     TextureEnergy,
-    UntrainedPerceptual,
+    gradient_penalty,
     hinge_discriminator,
     hinge_generator,
+    perceptual_of,
 )
 from .paint_patches import (
     Patches,
     PatchSource,
     blurred,
-    holes_to_paint,
+    holes_elsewhere,
     jittered,
+    lesion_holes,
+    level_shown,
     remapped,
 )
 from .records import read_records
+from .repainting import healed, painting_of, repainted, tissue_in
+
+# A gradient penalty is dear, and does as well every few steps (lazy regularisation, Karras et al. 2020).
+PENALTY_EVERY = 8
 
 
 @dataclass(frozen=True)
@@ -42,26 +51,35 @@ class PaintPreset:
     axes: tuple[int, ...] = (0, 1, 2)
     learning_rate: float = 3e-4
     discriminator_rate: float = 4e-4
-    l1: float = 0.3
+    l1: float = 0.1
     low_pass_l1: float = 3.0
+    low_pass_pixels: float = 2.0
     perceptual: float = 2.0
+    perceptual_by: str = "untrained"
     texture: float = 0.35
+    sliced: float = 1.0
+    focal_frequency: float = 0.0
     adversarial: float = 0.6
     feature_matching: float = 1.0
+    spectral_norm: bool = True
+    image_gain: float = 1.0
+    fine_gain: float = 4.0
+    gradient_penalty: float = 0.0
     warm_up: float = 0.06
     native_share: float = 0.6
     # Small metastases are rare in the 2D set: for the last part of a run larger ones are shrunk to stand in for them.
-    # From step 4092 of 6000, because the shipped run was resumed there with this added.
-    small_lesions_from: float = 0.682
+    small_lesions_from: float = 0.68
     native_share_then: float = 0.45
     smallest_scale_then: float = 0.3
     contrast_spread: float = 0.5
-    jitter_pixels: float = 1.0
-    elsewhere_share: float = 0.35
+    jitter_pixels: float = 0.0
+    elsewhere_share: float = 0.5
+    noise: bool = True
 
 
 PRESETS = {
     "default": PaintPreset(steps=6000),
+    "refined": PaintPreset(steps=3500, learning_rate=2e-4, warm_up=0.03),
     "axial": PaintPreset(steps=6000, axes=(2,)),
     "10%": PaintPreset(steps=6000, fraction=0.1),
     "30%": PaintPreset(steps=6000, fraction=0.3),
@@ -71,11 +89,12 @@ PRESETS = {
 
 
 @dataclass
-class Painting:
-    """One batch: what was there, what the painter was shown, what it made of it."""
+class Painted:
+    """One batch, less one: what was there, what was made of it, where, and what the discriminator is told of it."""
 
     real: Tensor
     made: Tensor
+    mask: Tensor
     hole: Tensor
     condition: Tensor
 
@@ -86,15 +105,14 @@ class PaintTask(AdversarialTask):
         self.patches = PatchSource(read_records(source, fraction=preset.fraction, axes=preset.axes))
         self.shown = PatchSource(read_records(source, part="validation", axes=preset.axes))
         painter = build_network("paint").to(memory_format=torch.channels_last)
-        discriminator = TwoScaleDiscriminator(4).to(memory_format=torch.channels_last)
+        discriminator = TwoScaleDiscriminator(5, preset.spectral_norm).to(memory_format=torch.channels_last)
         self.networks = {"painter": painter, "discriminator": discriminator}
         self.optimizers = {
             "painter": torch.optim.Adam(painter.parameters(), preset.learning_rate, betas=(0.5, 0.99)),
-            "discriminator": torch.optim.Adam(
-                discriminator.parameters(), preset.discriminator_rate, betas=(0.5, 0.99)
-            ),
+            "discriminator": torch.optim.Adam(discriminator.parameters(), preset.discriminator_rate, betas=(0.5, 0.99)),
         }
-        self.texture, self.perceptual = TextureEnergy(), UntrainedPerceptual()
+        self.texture, self.sliced, self.focal_frequency = TextureEnergy(), SlicedTexture(), FocalFrequency()
+        self.perceptual = perceptual_of(preset.perceptual_by)
 
     def step(self, fabric: Fabric, chance: Chance, progress: float) -> dict[str, float]:
         self._set_rates(progress)
@@ -105,10 +123,12 @@ class PaintTask(AdversarialTask):
         real_features = None
         if progress >= self.preset.warm_up:
             loss, real_features = self._discriminate(batch)
+            if self.preset.gradient_penalty and chance.numpy.integers(PENALTY_EVERY) == 0:
+                loss = loss + PENALTY_EVERY * self.preset.gradient_penalty * self._penalty(batch)
             self._update(fabric, "discriminator", loss)
             losses["discriminator"] = float(loss.detach())
-        loss, parts = self._judge(batch, real_features)
-        self._update(fabric, "painter", loss)
+        parts = self._judge(batch, chance, real_features)
+        self._update(fabric, "painter", sum(getattr(self.preset, name) * value for name, value in parts.items()))
         return losses | {k: float(v.detach()) for k, v in parts.items()}
 
     def _set_rates(self, progress: float) -> None:
@@ -123,25 +143,35 @@ class PaintTask(AdversarialTask):
             return self.patches.draw(chance, preset.batch, preset.native_share)
         return self.patches.draw(chance, preset.batch, preset.native_share_then, preset.smallest_scale_then)
 
-    def _paint_batch(self, chance: Chance, device: torch.device, progress: float) -> Painting:
+    def _paint_batch(self, chance: Chance, device: torch.device, progress: float) -> Painted:
         preset = self.preset
-        patches = self._draw(chance, progress)
-        patches = remapped(patches, chance, preset.contrast_spread)
-        hole = holes_to_paint(patches.mask, chance, preset.elsewhere_share)
-        mask, level = jittered(patches.mask, patches.level, chance, preset.jitter_pixels)
-        level = 1 + blurred((level - 1) * mask, float(chance.uniform(0.4, 1.0, 1))) / blurred(mask, 0.7).clamp_min(0.3)
-        mask = mask * hole
-        noise = chance.normal(*patches.image.shape)
-        tensors = [t.to(device) for t in (patches.image, hole, level, mask, noise)]
-        shown = [t.contiguous(memory_format=torch.channels_last) for t in tensors]
-        made = paint(self.networks["painter"], *shown)
-        return Painting(tensors[0] - 1, made - 1, tensors[1], torch.cat([(tensors[2] - 1) * tensors[3], tensors[1]], 1))
+        patches = remapped(self._draw(chance, progress), chance, preset.contrast_spread)
+        hole = lesion_holes(patches.mask, chance)
+        elsewhere = holes_elsewhere(patches.mask, hole, chance, preset.elsewhere_share)
+        mask, level = patches.mask, patches.level
+        if preset.jitter_pixels:
+            mask, level = jittered(mask, level, chance, preset.jitter_pixels)
+        level = level_shown(level, mask, float(chance.uniform(0.4, 1.0, 1)))
+        noise = chance.normal(2, *patches.image.shape) * float(preset.noise)
+        image, hole, elsewhere, level, mask, noise = (
+            t.to(device) for t in (patches.image, hole, elsewhere, level, mask, noise)
+        )
+        both = torch.maximum(hole, elsewhere)
+        lesion = painting_of(self.networks["painter"], image, both, level, mask, noise[0])
+        with torch.no_grad():
+            base = tissue_in(self.networks["painter"], image, both, noise[1])
+        made = torch.where(elsewhere > 0, lesion.tissue, lesion.over(base))
+        condition = torch.cat([(level - 1) * mask, mask, both], 1)
+        return Painted(image - 1, made - 1, patches.mask.to(device), both, condition)
 
     def _scores(self, image: Tensor, condition: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
-        fine = 4 * (image - blurred(image, 1.0))
-        return self.networks["discriminator"](torch.cat([image, condition, fine], 1))
+        return self.networks["discriminator"](self._shown(image, condition))
 
-    def _discriminate(self, batch: Painting) -> tuple[Tensor, list[list[Tensor]]]:
+    def _shown(self, image: Tensor, condition: Tensor) -> Tensor:
+        fine = self.preset.fine_gain * (image - blurred(image, 1.0))
+        return torch.cat([self.preset.image_gain * image, condition, fine], 1)
+
+    def _discriminate(self, batch: Painted) -> tuple[Tensor, list[list[Tensor]]]:
         real, made = self._scores(batch.real, batch.condition), self._scores(batch.made.detach(), batch.condition)
         loss = sum(
             hinge_discriminator(r.float(), m.float(), _where(batch.hole, r))
@@ -149,45 +179,59 @@ class PaintTask(AdversarialTask):
         )
         return loss, [[f.detach() for f in features] for _, features in real]  # type: ignore[return-value]
 
-    def _judge(self, batch: Painting, real_features: list[list[Tensor]] | None) -> tuple[Tensor, dict[str, Tensor]]:
-        preset, hole = self.preset, batch.hole
+    def _penalty(self, batch: Painted) -> Tensor:
+        real = batch.real.clone().requires_grad_()
+        # Fabric's wrapper takes its own backward only; a second derivative wants full precision anyway.
+        judge = self.networks["discriminator"].module
+        with torch.autocast(real.device.type, enabled=False):
+            scores = [score for score, _ in judge(self._shown(real, batch.condition))]
+        return gradient_penalty(scores, real)
+
+    def _judge(self, batch: Painted, chance: Chance, real_features: list[list[Tensor]] | None) -> dict[str, Tensor]:
+        hole = batch.hole
         size = hole.sum().clamp_min(1)
         parts = {
             "l1": ((batch.made - batch.real).abs() * hole).sum() / size,
-            "low_pass_l1": (_low(batch.made) - _low(batch.real)).abs().sum() / _low(hole).sum().clamp_min(1),
+            "low_pass_l1": self._coarse_distance(batch.made, batch.real, hole),
             "perceptual": self.perceptual(batch.made, batch.real),
             "texture": self.texture(batch.made, batch.real, hole),
         }
+        if self.preset.sliced:
+            parts["sliced"] = self.sliced(batch.made, batch.real, batch.mask, hole, chance)
+        if self.preset.focal_frequency:
+            parts["focal_frequency"] = self.focal_frequency(batch.made, batch.real)
         if real_features is not None:
-            self.networks["discriminator"].requires_grad_(False)
-            scores = self._scores(batch.made, batch.condition)
-            self.networks["discriminator"].requires_grad_(True)
-            parts["adversarial"] = sum(hinge_generator(s.float(), _where(hole, s)) for s, _ in scores)
-            parts["feature_matching"] = sum(
-                F.l1_loss(m.float(), r.float())
-                for (_, made), real in zip(scores, real_features, strict=True)
-                for m, r in zip(made, real, strict=True)
-            )
-        return sum(getattr(preset, name) * value for name, value in parts.items()), parts
+            parts |= self._adversarial(batch, real_features)
+        return parts
+
+    def _coarse_distance(self, made: Tensor, real: Tensor, hole: Tensor) -> Tensor:
+        difference = blurred(made - real, self.preset.low_pass_pixels)
+        return (difference.abs() * hole).sum() / hole.sum().clamp_min(1)
+
+    def _adversarial(self, batch: Painted, real_features: list[list[Tensor]]) -> dict[str, Tensor]:
+        self.networks["discriminator"].requires_grad_(False)
+        scores = self._scores(batch.made, batch.condition)
+        self.networks["discriminator"].requires_grad_(True)
+        pairs = [
+            (made, real)
+            for (_, made_features), features in zip(scores, real_features, strict=True)
+            for made, real in zip(made_features, features, strict=True)
+        ]
+        return {
+            "adversarial": sum(hinge_generator(s.float(), _where(batch.hole, s)) for s, _ in scores),  # type: ignore[dict-item]
+            "feature_matching": sum(F.l1_loss(made.float(), real.float()) for made, real in pairs),  # type: ignore[dict-item]
+        }
 
     def sheet(self, network: torch.nn.Module, chance: Chance) -> np.ndarray:
         """Unseen patients: real above, painted from its map below."""
         rows = torch.linspace(0, len(self.shown) - 1, 24).long()
         patches: Patches = self.shown.plain(rows)
-        hole = holes_to_paint(patches.mask, chance, 0.0)
-        level = 1 + blurred((patches.level - 1) * patches.mask, 0.7)
-        device = next(network.parameters()).device
-        tensors = (patches.image, hole, level, patches.mask, chance.normal(*hole.shape))
-        made = paint(network, *(t.to(device) for t in tensors)).cpu()
+        made = repainted(network, patches, healed(network, patches, chance), chance)
         strips = []
         for first in range(0, 24, 12):
             for images in (patches.image, patches.level * patches.mask, made):
                 strips.append(torch.cat(list(images[first : first + 12, 0]), 1))
         return (torch.cat(strips) / 2.4).clamp(0, 1).numpy()
-
-
-def _low(image: Tensor) -> Tensor:
-    return F.avg_pool2d(image, 3, 2, 1)
 
 
 def _where(hole: Tensor, scores: Tensor) -> Tensor:

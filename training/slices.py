@@ -16,6 +16,10 @@ BLOCK = 20
 BLOCKS_PER_FOLD = 25
 VALIDATION_BLOCKS = 5
 GAP = 12
+# Of the blocks for validation, what was tuned on and what was not looked at until a bundle was final, and between them
+# a gap as well: places within a fold of indices.
+DEVELOPMENT = (400, 444)
+UNTOUCHED = (456, 500)
 # Anybody's own set knows its patients, each a block of its own: one in five is kept for validation.
 OWN_PATIENTS_PER_VALIDATION = 5
 MIN_AREA_PIXELS = 30
@@ -40,12 +44,16 @@ class SliceSet:
         return SliceSet(self.image[rows], self.mask[rows], self.index[rows], self.weight[rows], self.is_contiguous)
 
     def rows(self, part: str, fraction: float = 1.0) -> np.ndarray:
-        """Rows of 'train' or 'validation' patients; `fraction` keeps that share of the training blocks."""
+        """Rows of 'train' or 'validation' patients; `fraction` keeps that share of the training blocks. Of the
+        patients for validation, networks are tuned on the 'development' part only; 'untouched' is for one evaluation of
+        each bundle."""
         is_validation, in_gap = self._folds() if self.is_contiguous else self._patients_folds()
         if part == "validation":
             return np.flatnonzero(is_validation)
+        if part in ("development", "untouched"):
+            return np.flatnonzero(is_validation & self._half_of_validation(part))
         if part != "train":
-            raise ValueError(f"part '{part}': choose 'train' or 'validation'")
+            raise ValueError(f"part '{part}': choose 'train', 'validation', 'development' or 'untouched'")
         blocks = self.index // BLOCK
         usable = ~is_validation & ~in_gap
         # One permutation cut at several lengths: smaller fractions lie within larger ones.
@@ -57,6 +65,13 @@ class SliceSet:
         place = self.index % (BLOCK * BLOCKS_PER_FOLD)
         edge = BLOCK * (BLOCKS_PER_FOLD - VALIDATION_BLOCKS)
         return place >= edge, (place >= edge - GAP) | (place < GAP)
+
+    def _half_of_validation(self, part: str) -> np.ndarray:
+        if self.is_contiguous:
+            place = self.index % (BLOCK * BLOCKS_PER_FOLD)
+            first, end = DEVELOPMENT if part == "development" else UNTOUCHED
+            return (place >= first) & (place < end)
+        return (self.index // BLOCK // OWN_PATIENTS_PER_VALIDATION) % 2 == (part == "untouched")
 
     def _patients_folds(self) -> tuple[np.ndarray, np.ndarray]:
         blocks = self.index // BLOCK

@@ -13,18 +13,21 @@ import torch
 
 from TumorSynthLib.errors import InputError
 
-from .loop import LoopSettings, train
+from .loop import LoopSettings, digest, train
 from .make_bundle import code_version
-from .presets import TASKS
+from .presets import NETWORKS, task_of
+from .starting import begin_with
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("network", choices=sorted(TASKS))
+    parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("--preset", default="default", help="named settings; each task's file lists its own")
     parser.add_argument("--data", type=Path, required=True, help="folder with the data, or a CSV of images and masks")
     parser.add_argument("--out", type=Path, required=True, help="run folder: checkpoint, log, sample sheets")
     parser.add_argument("--steps", type=int, help="another number of steps than the preset's")
+    parser.add_argument("--change", metavar="NAME=VALUE", action="append", default=[], help="one setting of the preset")
+    parser.add_argument("--start", type=Path, help="weights (.safetensors) to begin with, in place of random ones")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--precision", default="bf16-mixed", help="Lightning Fabric's name, for example 32-true")
     parser.add_argument("--devices", default="auto", help="how many GPUs; the CPU is used where there is none")
@@ -34,7 +37,9 @@ def main() -> None:
         torch.set_num_threads(chosen.threads)
     torch.manual_seed(chosen.seed)
     try:
-        task = TASKS[chosen.network](chosen.data, chosen.preset)
+        task = task_of(chosen.network, chosen.data, chosen.preset, chosen.change)
+        if chosen.start:
+            begin_with(next(iter(task.networks.values())), chosen.start)
     except InputError as mistake:
         sys.exit(_refused(mistake))
     steps = chosen.steps or task.preset.steps  # type: ignore[attr-defined]
@@ -44,6 +49,8 @@ def main() -> None:
         "network": chosen.network,
         "preset_name": chosen.preset,
         "preset": asdict(task.preset),  # type: ignore[attr-defined]
+        "changes": chosen.change,
+        "start": {"file": str(chosen.start), "sha256": digest(chosen.start)} if chosen.start else None,
         "steps": steps,
         "seed": chosen.seed,
         "precision": chosen.precision,
