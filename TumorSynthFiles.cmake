@@ -118,6 +118,7 @@ set(TUMORSYNTH_PYTHON_SCRIPTS
   TumorSynthLib/reading/printed_pages.py
   TumorSynthLib/reading/protocol.py
   TumorSynthLib/reading/report.py
+  TumorSynthLib/reading/report_folder.py
   TumorSynthLib/reading/responses.py
   TumorSynthLib/reading/session.py
   TumorSynthLib/reading/sources.py

@@ -67,13 +67,27 @@ def test_a_copy_among_synthetic_lesions_is_named(command, folder, tmp_path):
     assert "1 repeats a record" in page and pair["synthetic"] in page and page.count("data:image/png") == 2
 
 
-def test_lesions_nobody_copied_pass_with_the_power_told_and_one_file_written_if_one_is_named(command, folder, tmp_path):
-    file = tmp_path / "audit_of_cohort.json"
-    answer = command(folder / "fresh.npz", "--against", folder / "records.npz", "--copies", 10, "-o", file)
+def test_lesions_nobody_copied_pass_with_the_power_told_and_an_older_audit_is_replaced(command, folder, tmp_path):
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / "audit.json").write_text("older")
+    answer = command(folder / "fresh.npz", "--against", folder / "records.npz", "--copies", 10, "-o", report)
     assert answer.code == 0, answer.err
     assert "none repeats a record" in answer.out and "Of 10 copies planted" in answer.out
-    assert json.loads(file.read_text())["flagged"] == 0
-    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    assert json.loads((report / "audit.json").read_text())["flagged"] == 0
+    assert sorted(path.name for path in report.iterdir()) == ["audit.html", "audit.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_what_is_no_audit_is_neither_written_over_nor_worked_for(command, folder, tmp_path):
+    letters = tmp_path / "letters"
+    letters.mkdir()
+    (letters / "audit.json").write_text("mine")
+    (letters / "notes.txt").write_text("mine")
+    given = (folder / "fresh.npz", "--against", folder / "records.npz", "-o")
+    assert_refused(command(*given, letters), "letters", "is no report")
+    assert_refused(command(*given, tmp_path / "missing" / "report"), "missing", "does not exist")
+    assert {path.read_text() for path in letters.iterdir()} == {"mine"}
 
 
 def test_without_the_copied_patient_among_the_records_nothing_is_flagged(command, folder):

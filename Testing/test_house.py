@@ -22,8 +22,8 @@ FLOORS = (
     {"background", "dicom", "lesion_lists", "replay", "option_names"},
     {"scene", "cohorts", "reading", "realism"},
 )
-HEAVY = {"torch", "monai", "SimpleITK", "matplotlib", "rich", "pydicom", "highdicom", "distributed", "statsmodels"}
-HEAVY |= {"sklearn", "threadpoolctl"}
+HEAVY = {"torch", "monai", "SimpleITK", "matplotlib", "rich", "pydicom", "highdicom", "distributed"}
+HEAVY |= {"statsmodels", "sklearn", "threadpoolctl"}
 WIDGETS = {"qt", "ctk", "PySide6", "workbench", "TumorSynth", "TumorSynthReading"}
 FILES = sorted(LIBRARY.rglob("*.py"))
 

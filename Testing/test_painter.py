@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -107,7 +109,7 @@ def test_as_much_of_a_lesion_shows_as_its_label_has(matte, radius):
 def test_texture_is_judged_by_what_it_is_made_of_not_by_where_it_lies():
     mask, judge = disc(14), SlicedTexture()
 
-    def score(change) -> float:  # noqa: ANN001
+    def score(change: Callable[[torch.Tensor], torch.Tensor]) -> float:
         """Of another patch of the same kind, changed."""
         rounds = [judge(change(texture(100 + k)), texture(k), mask, dilated(mask, 3), Chance(1, k)) for k in range(12)]
         return float(torch.stack(rounds).mean())
@@ -140,13 +142,12 @@ def test_a_painter_of_one_answer_begins_as_one_of_three(tmp_path):
 
     network, before = build_network("paint"), build_network("paint").state_dict()
     earlier = {name: value[:1].clone() if value.shape[0] == 3 else value.clone() for name, value in before.items()}
+    inside = dilated(disc(8), 3) > 0
     save_file(earlier, tmp_path / "paint.safetensors")
     begin_with(network, tmp_path / "paint.safetensors")
     mask = disc(8)
     made = painted(network, mask)
-    assert torch.allclose(made.lesion - 1.5, made.tissue - 1, atol=1e-5) or torch.equal(
-        made.matte, painted(Answering(0, 0, 0), mask).matte
-    )
+    assert torch.allclose((made.lesion - 1.5)[inside], (made.tissue - 1)[inside], atol=1e-5)
     assert torch.equal(made.matte, painted(Answering(0, 0, 0), mask).matte)
 
 

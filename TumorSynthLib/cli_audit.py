@@ -23,7 +23,7 @@ _PART = (
     "Of an archive of annotated slices (image, mask, index): train, what the shipped networks learned from, or all."
     " Every other kind of RECORDS is taken whole."
 )
-_OUTPUT = "Where to write: a folder (audit.json, audit.html), or a file that ends in .json or .html."
+_OUTPUT = "A folder for audit.json and audit.html; that of an older audit is replaced."
 _FEATURES = "What the comparison by features goes by: own (rings of the pattern), or encoder (the shipped judge)."
 
 Cohort = Annotated[Path, typer.Argument(metavar="COHORT", help=_COHORT, show_default=False)]
@@ -64,10 +64,13 @@ def audit(
         tumorsynth audit cohort --against records.npz -o report
     """
     from .cli_progress import FINISHED, reporting
+    from .reading.report_folder import check_report_folder
     from .realism.audit_sources import read_for_audit, without_blocks
     from .realism.memorisation import audit as compare
-    from .realism.memorisation_report import facts_of, verdict, write_audit
+    from .realism.memorisation_report import FILES, facts_of, verdict, write_audit
 
+    if output:
+        check_report_folder(output, FILES)
     chosen = _features(features)
     blocks = _numbers(exclude_patient)
     synthetic = read_for_audit(cohort, slices)

@@ -65,13 +65,14 @@ def realism(
         tumorsynth realism records cohort -o report --seed 1
     """
     from .cli_progress import FINISHED, reporting
-    from .realism.report import FILES, check_target, write_report
+    from .reading.report_folder import check_report_folder
+    from .realism.report import FILES, write_report
     from .realism.study import study_of_files
 
     _require_judges()
     if seed < 0:
         raise InputError(f"--seed {seed} is out of range: give 0 or more")
-    check_target(output, overwrite)
+    check_report_folder(output, FILES, overwrite)
     with reporting() as progress:
         found = study_of_files(
             real,

@@ -1,6 +1,6 @@
 """Best, median and worst synthetic lesions by the judges' scores, without the scans that they were painted into.
 
-    python tools/realism_sheet.py SETS/synthetic.npz REPORT/report.json --out docs/pictures/realism_sheet.png
+python tools/realism_sheet.py SETS/synthetic.npz REPORT/report.json --out docs/pictures/realism_sheet.png
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from TumorSynthLib.realism.archives import read_archive
+from TumorSynthLib.realism.patches import LesionPatches
 
 COLUMNS = 12
 SHOWN_PIXELS = 3
@@ -39,7 +40,7 @@ def main() -> None:
     draw(lesions, (order[:COLUMNS], order[middle : middle + COLUMNS], order[-COLUMNS:]), chosen.out)
 
 
-def draw(lesions, chosen: tuple[np.ndarray, ...], out: Path) -> None:  # noqa: ANN001
+def draw(lesions: LesionPatches, chosen: tuple[np.ndarray, ...], out: Path) -> None:
     figure = Figure(figsize=(COLUMNS * 1.1, len(chosen) * 1.25), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(chosen), COLUMNS)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import provenance
-from ..errors import InputError, ResourceError
 from .analysis import Analysis, analyse
 from .chapters import write_document
 from .document import Document
 from .printed_pages import write_pages
 from .protocol import Protocol
+from .report_folder import check_report_folder, report_folder
 from .responses import Sittings, answer_files, response_table, sittings
 from .truth import read_key
 from .web_page import web_page
@@ -65,39 +62,13 @@ def write_report(
 ) -> Path:
     """Writes the report into a new folder, `report` within the study if none is given, and returns the folder."""
     folder = Path(study) / "report" if folder is None else Path(folder)
-    _check_target(folder)
+    check_report_folder(folder, FILES)
     progress("checking and analysing the answers", 0.1)
     results = study_results(study)
-    draft = _draft(folder)
-    try:
+    with report_folder(folder) as draft:
         progress("drawing the report", 0.5)
         _write_all(draft, results)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.rename(draft, folder)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ResourceError(f"-o {folder}: cannot be written ({reason}); choose a writable folder") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return folder
-
-
-def _check_target(folder: Path) -> None:
-    """An older report may be replaced, anything else not."""
-    if not folder.absolute().parent.is_dir():
-        raise InputError(f"-o {folder}: the folder {folder.parent} does not exist; create it first")
-    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - set(FILES)):
-        raise InputError(f"-o {folder}: exists already and is no report; choose another name")
-
-
-def _draft(folder: Path) -> Path:
-    try:
-        draft = Path(tempfile.mkdtemp(prefix=".tumorsynth-", dir=folder.absolute().parent))
-        draft.chmod(0o755)
-    except OSError as error:
-        raise ResourceError(f"-o {folder}: cannot be written ({error.strerror}); choose a writable folder") from error
-    return draft
 
 
 def report_document(results: StudyResults) -> Document:

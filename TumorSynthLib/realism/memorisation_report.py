@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ResourceError
 from ..reading.document import Caution, Document, Heading, Paragraph, Picture
+from ..reading.report_folder import check_report_folder, report_folder
 from ..reading.web_page import web_page
 from .memorisation import FALSE_ALARMS, FEWEST_SPOTS, Audit
 from .patches import LesionPatches
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 JSON, PAGE = "audit.json", "audit.html"
+FILES = (JSON, PAGE)
 NEAREST_SHOWN = 8
 WEAK_POWER = 0.8
 # Pixels of a slice, 1 mm each; the last class is open.
@@ -221,20 +222,10 @@ def limits_figure(audit: Audit) -> Figure:
     return figure
 
 
-def write_audit(target: Path, audit: Audit, synthetic: LesionPatches, records: LesionPatches) -> list[Path]:
-    """Into a folder both forms; into a file that ends in .json or .html that one."""
-    single = target.suffix.lower() in (".json", ".html")
-    files = [target] if single else [target / JSON, target / PAGE]
-    try:
-        files[0].parent.mkdir(parents=True, exist_ok=True)
-        for file in files:
-            file.write_text(_text(file, audit, synthetic, records), encoding="utf-8")
-    except OSError as error:
-        raise ResourceError(f"{target}: cannot be written ({error.strerror}); choose a writable folder") from error
-    return files
-
-
-def _text(file: Path, audit: Audit, synthetic: LesionPatches, records: LesionPatches) -> str:
-    if file.suffix.lower() == ".json":
-        return json.dumps(facts_of(audit, synthetic, records), indent=1) + "\n"
-    return web_page(document_of(audit, synthetic, records))
+def write_audit(folder: Path, audit: Audit, synthetic: LesionPatches, records: LesionPatches) -> list[Path]:
+    check_report_folder(folder, FILES)
+    with report_folder(folder) as draft:
+        numbers = json.dumps(facts_of(audit, synthetic, records), indent=1)
+        (draft / JSON).write_text(numbers + "\n", encoding="utf-8")
+        (draft / PAGE).write_text(web_page(document_of(audit, synthetic, records)), encoding="utf-8")
+    return [folder / name for name in FILES]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import provenance
-from ..errors import InputError, ResourceError
 from ..reading.document import Caution, Document, Heading, Paragraph, Picture, Points
+from ..reading.report_folder import check_report_folder, report_folder
 from ..reading.web_page import web_page
 from . import charts
 from .measures import ALL, CORE, MEASURES, SURROUNDINGS, TESTS, Measured
@@ -45,43 +42,12 @@ _LIMITS = (
 def write_report(study: Study, folder: str | Path, overwrite: bool = False) -> Path:
     """Writes report.html and report.json into a new folder, which with `overwrite` takes an older report's place."""
     folder = Path(folder)
-    check_target(folder, overwrite)
-    draft = _draft(folder)
-    try:
+    check_report_folder(folder, FILES, overwrite)
+    with report_folder(folder) as draft:
         (draft / HTML).write_text(web_page(document_of(study)), encoding="utf-8")
         numbers = json.dumps(numbers_of(study), indent=1, allow_nan=False, ensure_ascii=False)
         (draft / NUMBERS).write_text(numbers + "\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.rename(draft, folder)
-    except OSError as error:
-        raise ResourceError(
-            f"-o {folder}: cannot be written ({error.strerror or error}); choose another folder"
-        ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return folder
-
-
-def check_target(folder: Path, overwrite: bool) -> None:
-    """Asked before hours of work, and again after them."""
-    if not folder.absolute().parent.is_dir():
-        raise InputError(f"-o {folder}: the folder {folder.parent} does not exist; create it first")
-    if not folder.exists():
-        return
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} - set(FILES):
-        raise InputError(f"-o {folder}: exists already and is no report; choose another name")
-    if not overwrite:
-        raise InputError(f"-o {folder}: exists already; choose another name, or add --overwrite to replace it")
-
-
-def _draft(folder: Path) -> Path:
-    try:
-        draft = Path(tempfile.mkdtemp(prefix=".tumorsynth-", dir=folder.absolute().parent))
-        draft.chmod(0o755)
-    except OSError as error:
-        raise ResourceError(f"-o {folder}: cannot be written ({error.strerror}); choose a writable folder") from error
-    return draft
 
 
 # -- all numbers
