@@ -49,6 +49,7 @@ class PaintPreset:
     fraction: float = 1.0
     # Of the user's own volumes: 0 sagittal, 1 coronal, 2 axial. The 2D set mixes all three.
     axes: tuple[int, ...] = (0, 1, 2)
+    visible_outlines: bool = True
     learning_rate: float = 3e-4
     discriminator_rate: float = 4e-4
     l1: float = 0.1
@@ -102,8 +103,11 @@ class Painted:
 class PaintTask(AdversarialTask):
     def __init__(self, source: Path, preset: PaintPreset) -> None:
         self.preset = preset
-        self.patches = PatchSource(read_records(source, fraction=preset.fraction, axes=preset.axes))
-        self.shown = PatchSource(read_records(source, part="validation", axes=preset.axes))
+        visible = preset.visible_outlines
+        self.patches = PatchSource(
+            read_records(source, fraction=preset.fraction, axes=preset.axes, visible_outlines=visible)
+        )
+        self.shown = PatchSource(read_records(source, part="validation", axes=preset.axes, visible_outlines=visible))
         painter = build_network("paint").to(memory_format=torch.channels_last)
         discriminator = TwoScaleDiscriminator(5, preset.spectral_norm).to(memory_format=torch.channels_last)
         self.networks = {"painter": painter, "discriminator": discriminator}

@@ -36,12 +36,20 @@ def main() -> None:
         "--part", choices=PARTS, default="development", help="patients to take; untouched: once a bundle"
     )
     parser.add_argument("--bundle", default="default", help="the bundle whose painter paints")
+    parser.add_argument(
+        "--outlines",
+        choices=("visible", "drawn"),
+        default="visible",
+        help="of the real lesions: brought to their visible edges, or as people drew them",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder for real.npz and synthetic.npz")
     chosen = parser.parse_args()
     try:
         painter = Bundle.find(chosen.bundle).load("paint")
-        write_sets(read_records(slices_source(chosen.data), part=chosen.part), painter, chosen.out, chosen.seed)
+        visible = chosen.outlines == "visible"
+        records = read_records(slices_source(chosen.data), part=chosen.part, visible_outlines=visible)
+        write_sets(records, painter, chosen.out, chosen.seed)
     except InputError as mistake:
         print(f"error: {mistake}", file=sys.stderr)
         sys.exit(2)

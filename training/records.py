@@ -11,6 +11,7 @@ from skimage.filters import threshold_multiotsu
 
 from TumorSynthLib.networks import rank_in_unit_interval
 
+from .outlines import with_visible_outlines
 from .slices import SliceSet, read_slices
 
 CLASSES = 3
@@ -102,10 +103,17 @@ def lesion_records(slices: SliceSet) -> LesionRecords:
 
 
 def read_records(
-    source: Path, *, fraction: float = 1.0, part: str = "train", axes: tuple[int, ...] = (0, 1, 2)
+    source: Path,
+    *,
+    fraction: float = 1.0,
+    part: str = "train",
+    axes: tuple[int, ...] = (0, 1, 2),
+    visible_outlines: bool = False,
 ) -> LesionRecords:
-    """Records of a slice set, usable ones only, of the training or the validation patients."""
+    """Records of a slice set, usable ones only, of the training or the validation patients, with their outlines as
+    they were drawn or where they can be seen."""
     slices = read_slices(source, axes)
-    records = lesion_records(slices.select(slices.rows(part, fraction)))
+    slices = slices.select(slices.rows(part, fraction))
+    records = lesion_records(with_visible_outlines(slices) if visible_outlines else slices)
     usable = np.isfinite(records.order) & (records.fractions.min(1) > 0) & (records.area >= 30)
     return records.select(np.flatnonzero(usable))

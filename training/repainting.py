@@ -6,25 +6,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from TumorSynthLib.blending import seam
+from TumorSynthLib.blending import PAINTED_EDGE_VOXELS, seam
 from TumorSynthLib.calibration import matte_of_volume
 from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, Painting, paint
+from TumorSynthLib.painting import HOLE_MARGIN_VOXELS, LEVEL_SOFTNESS_VOXELS, MASK_SOFTNESS_VOXELS
 from TumorSynthLib.parameters import Appearance
 
 from .loop import Chance
 from .paint_patches import Patches, blurred, dilated, level_shown
 
-# How the engine softens the mask and the map that it shows the painter, and how far around a lesion it paints.
-MASK_SOFTNESS_VOXELS = 0.5
-LEVEL_SOFTNESS_VOXELS = 0.7
-HOLE_MARGIN_PIXELS = 3
-
 
 def painting_of(
     painter: torch.nn.Module, image: Tensor, hole: Tensor, level: Tensor, mask: Tensor, noise: Tensor
 ) -> Painting:
+    """As the engine paints and finishes it: as much shows as the label has, in a seam of the usual width."""
     soft = blurred(mask, MASK_SOFTNESS_VOXELS) * hole
-    return paint(painter, image, hole, level, soft, blurred(mask, MATTE_SOFTNESS_VOXELS), noise)
+    painting = paint(painter, image, hole, level, soft, blurred(mask, MATTE_SOFTNESS_VOXELS), noise)
+    return painting._replace(matte=_finished(painting.matte, mask))
 
 
 def tissue_in(painter: torch.nn.Module, image: Tensor, hole: Tensor, noise: Tensor) -> Tensor:
@@ -36,7 +34,7 @@ def tissue_in(painter: torch.nn.Module, image: Tensor, hole: Tensor, noise: Tens
 @torch.no_grad()
 def healed(painter: torch.nn.Module, patches: Patches, chance: Chance) -> Tensor:
     """The patches without their lesions."""
-    hole, device = dilated(patches.mask, HOLE_MARGIN_PIXELS), next(painter.parameters()).device
+    hole, device = dilated(patches.mask, HOLE_MARGIN_VOXELS), next(painter.parameters()).device
     noise = chance.normal(*hole.shape)
     return tissue_in(painter, *(t.to(device) for t in (patches.image, hole, noise))).cpu()
 
@@ -44,18 +42,22 @@ def healed(painter: torch.nn.Module, patches: Patches, chance: Chance) -> Tensor
 @torch.no_grad()
 def repainted(painter: torch.nn.Module, patches: Patches, base: Tensor, chance: Chance) -> Tensor:
     """Lesions painted into `base` from the masks and maps of the patches, as the engine paints them into a host."""
-    hole, device = dilated(patches.mask, HOLE_MARGIN_PIXELS), next(painter.parameters()).device
+    hole, device = dilated(patches.mask, HOLE_MARGIN_VOXELS), next(painter.parameters()).device
     level = level_shown(patches.level, patches.mask, LEVEL_SOFTNESS_VOXELS)
     noise = chance.normal(*hole.shape)
     shown = (t.to(device) for t in (patches.image, hole, level, patches.mask, noise))
-    painting = painting_of(painter, *shown)
-    return painting._replace(matte=_finished(painting.matte, patches.mask)).over(base.to(device)).cpu()
+    return painting_of(painter, *shown).over(base.to(device)).cpu()
 
 
 def _finished(matte: Tensor, mask: Tensor) -> Tensor:
-    """As the engine finishes it: as much of a lesion shows as its label has, in a seam of the usual width."""
     finished = []
-    for one, label in zip(matte.cpu().numpy(), mask.numpy() > 0, strict=True):
+    for one, label in zip(matte.detach().cpu().numpy(), mask.cpu().numpy() > 0, strict=True):
         shown = matte_of_volume(one, float(label.sum()))
         finished.append(seam(shown, label, voxel_mm=1.0, width_mm=Appearance.blend_width_mm))
-    return torch.from_numpy(np.stack(finished)).to(matte)
+    value = torch.from_numpy(np.stack(finished)).to(matte)
+    # One shift moved the soft edge until its sum was the label's: only what a pixel differs from the edge's mean can be
+    # learned.
+    soft = ((value > 0) & (value < 1)).float()
+    mean = (matte * soft).sum((1, 2, 3), keepdim=True) / soft.sum((1, 2, 3), keepdim=True).clamp_min(1)
+    learned = PAINTED_EDGE_VOXELS / Appearance.blend_width_mm * soft * (matte - mean)
+    return value + learned - learned.detach()
