@@ -19,6 +19,7 @@ from training.paint_patches import blurred, dilated, holes_elsewhere, lesion_hol
 from training.presets import task_of
 from training.realism_sets import write_sets
 from training.records import read_records
+from training.repainting import painting_of
 from training.slices import BLOCK, SliceSet
 from training.starting import begin_with
 from training_data import write_own_data
@@ -104,6 +105,35 @@ def test_as_much_of_a_lesion_shows_as_its_label_has(matte, radius):
     made = matte_of_volume(shown, float(mask.sum()))
     assert made.sum() == pytest.approx(float(mask.sum()), rel=0.01)
     assert ((made == 0) | (made == 1))[(shown == 0) | (shown == 1)].all() and made.min() >= 0 and made.max() <= 1
+
+
+class Frayed(torch.nn.Module):
+    """A painter whose matte may differ from pixel to pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.edge = torch.nn.Parameter(0.4 * texture(3) / texture(3).std())
+
+    def forward(self, shown: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.zeros_like(self.edge), self.edge, torch.zeros_like(self.edge)], 1)
+
+
+def test_training_shows_edges_as_the_engine_finishes_them_and_teaches_what_can_still_be_chosen():
+    mask = disc(12)
+    painter, hole, still = Frayed(), dilated(mask, 3), torch.zeros_like(mask)
+    matte = painting_of(painter, still + 1, hole, still + 1.5, mask, still).matte
+    assert float(matte.detach().sum()) == pytest.approx(float(mask.sum()), rel=0.03)
+    half = torch.zeros_like(mask)
+    half[..., :24] = 1
+    (whole,) = torch.autograd.grad(matte.sum(), painter.edge, retain_graph=True)
+    (part,) = torch.autograd.grad((matte * half).sum(), painter.edge, retain_graph=True)
+    step = 1e-2 * part / part.abs().max()
+    with torch.no_grad():
+        painter.edge += step
+        moved = painting_of(painter, still + 1, hole, still + 1.5, mask, still).matte
+    got, foretold = float(((moved - matte) * half).sum()), float((part * step).sum())
+    assert float(whole.abs().sum()) < 0.01 * float(part.abs().sum())
+    assert got == pytest.approx(foretold, rel=0.15) and got > 0
 
 
 def test_texture_is_judged_by_what_it_is_made_of_not_by_where_it_lies():

@@ -1,0 +1,78 @@
+"""Drawn outlines come to lie where a lesion's edge can be seen, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from training.outlines import DEEPEST, FARTHEST, visible_outline, with_visible_outlines
+from training.slices import SliceSet
+
+SIZE = 96
+
+
+def disc(radius: float, middle: tuple[float, float] = (48.0, 48.0)) -> np.ndarray:
+    y, x = np.mgrid[:SIZE, :SIZE]
+    return (y - middle[0]) ** 2 + (x - middle[1]) ** 2 <= radius**2
+
+
+def scan(lesion: np.ndarray, contrast: float, seed: int = 0) -> np.ndarray:
+    """Blurred by a pixel and noisy, as scans are; 100 is tissue, noise has a standard deviation of 3."""
+    clean = 100 + contrast * ndimage.gaussian_filter(lesion.astype(float), 0.9)
+    return clean + np.random.default_rng(seed).normal(0, 3, lesion.shape)
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    return 2 * float((one & other).sum()) / float(one.sum() + other.sum())
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    radius=st.floats(8, 20),
+    error=st.floats(-2, 1.2),
+    aside=st.floats(-1, 1),
+    contrast=st.sampled_from((40.0, -40.0)),
+    seed=st.integers(0, 99),
+)
+def test_an_outline_drawn_beside_the_edge_finds_it(radius, error, aside, contrast, seed):
+    lesion = disc(radius)
+    drawn = disc(radius + error, (48 + aside, 48))
+    found = visible_outline(scan(lesion, contrast, seed), drawn)
+    assert dice(found, lesion) >= 0.95
+    assert found.sum() == pytest.approx(lesion.sum(), rel=0.08)
+
+
+@settings(max_examples=20, deadline=None)
+@given(radius=st.floats(4, 20), seed=st.integers(0, 99))
+def test_it_never_moves_farther_than_people_err(radius, seed):
+    drawn = disc(radius)
+    found = visible_outline(scan(disc(radius + 9), 60, seed), drawn)
+    assert not found[ndimage.distance_transform_edt(~drawn) > FARTHEST].any()
+    assert found[ndimage.distance_transform_edt(drawn) > max(DEEPEST, radius - 2)].all()
+
+
+@pytest.mark.parametrize("image", [np.full((SIZE, SIZE), 7.0), np.zeros((SIZE, SIZE))])
+def test_without_any_edge_the_outline_stays(image):
+    assert np.array_equal(visible_outline(image, disc(9)), disc(9))
+
+
+def test_a_lesion_that_fills_its_window_stays_as_it_was_drawn():
+    drawn = np.ones((SIZE, SIZE), bool)
+    assert np.array_equal(visible_outline(scan(disc(20), 40), drawn), drawn)
+
+
+def test_a_set_keeps_its_images_and_patients():
+    lesions = [disc(10), disc(14)]
+    slices = SliceSet(
+        np.stack([scan(lesion, 50) for lesion in lesions]),
+        np.stack([disc(8.5), disc(15.2)]),
+        np.arange(2),
+        np.ones(2),
+        is_contiguous=False,
+    )
+    seen = with_visible_outlines(slices)
+    assert seen.image is slices.image and seen.index is slices.index
+    assert all(dice(mask, lesion) > 0.96 for mask, lesion in zip(seen.mask, lesions, strict=True))
