@@ -78,12 +78,14 @@ def test_a_pasted_lesion_brings_its_own_edge_along_and_is_levelled_to_its_place(
     bright = np.where(real.block // 2 % 2, 0.5, 0.0)[:, None, None]
     lit = LesionPatches(real.image + bright, real.mask, real.block, real.name, real.base + bright)
     made = copy_and_paste(lit, seed=1).made
+    contrasts = []
     for row in range(len(made)):
         margin = near(made.mask[row], 3) & ~near(made.mask[row], 2)
         place = np.median(made.base[row])
-        assert abs(np.median(made.image[row][margin]) - place) < 0.3
-        core = ndimage.binary_erosion(made.mask[row], iterations=2)
-        assert made.image[row][core].mean() - place == pytest.approx(0.5, abs=0.4)
+        assert abs(np.median(made.image[row][margin]) - place) < 0.2
+        contrasts.append(made.image[row][ndimage.binary_erosion(made.mask[row], iterations=2)].mean() - place)
+    # Lesions differ in contrast; a level brought along would add 0.5 to half of them, or take it away.
+    assert np.mean(contrasts) == pytest.approx(0.5, abs=0.1) and np.std(contrasts) < 0.25
 
 
 def test_controls_keep_outline_mean_and_surroundings():
