@@ -18,6 +18,7 @@ PAINTED_EDGE_VOXELS = 2.6
 # A Gaussian's ramp is that many standard deviations wide by the same rule, once its tails are cut off.
 EDGE_WIDTHS_PER_SIGMA = 2.0
 SEAMS_TAIL = 0.03
+GRAIN_VOXELS = 1.5
 
 
 def smoothed(painted: np.ndarray, sigma_voxels: float, noise: float, seed: int) -> np.ndarray:
@@ -81,6 +82,17 @@ def blended(
     resampled: what the host has beyond the cube's resolution (`base - base_at_cube`) stays, up to the noise's size."""
     detail = np.clip(base - base_at_cube, -NOISE_REACH * noise, NOISE_REACH * noise)
     return base + share * (lesion + detail - base)
+
+
+def blur(values: np.ndarray) -> np.ndarray:
+    """What of an image is neither grain nor strand."""
+    return ndimage.gaussian_filter(values, GRAIN_VOXELS, mode="nearest", truncate=2.0)
+
+
+def changed_beside(base: np.ndarray, tissue: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """By how much `base` changes where the tissue beside a lesion shows: its grain and strands replace the base's. The
+    base's own shade stays, as oedema may have darkened it since."""
+    return share * (blur(base) + tissue - base)
 
 
 def noise_level(values: np.ndarray, inside: np.ndarray) -> float:

@@ -341,7 +341,7 @@ class _Work:
 
     def _new_seam(self, lesion: PaintedLesion, width_mm: float) -> _Share:
         share = blending.seam(lesion.matte, lesion.mask, float(lesion.cube.voxel_mm[0]), width_mm)
-        box = self.host.grid.box_covering(lesion.cube, share > 0)
+        box = self.host.grid.box_covering(lesion.cube, (share > 0) | (lesion.beside > 0))
         grid = self.host.grid.part(box)
         share = np.clip(resample(share, lesion.cube, grid), 0, 1)
         share[share < LEAST_SHARE] = 0
@@ -353,10 +353,13 @@ class _Work:
         # The part of the cube that is read from and written to.
         near = lesion.cube.box_covering(seam.grid, np.ones(seam.grid.shape, bool))
         small = lesion.cube.part(near)
-        at_cube = resample(resample(base, seam.grid, small), small, seam.grid)
-        painted = resample(finished[near], small, seam.grid) * lesion.white_matter
-        made = blending.blended(base, at_cube, painted, seam.share, lesion.noise)
-        return np.where(seam.share > 0, np.maximum(made, 0), base)
+        small_base = resample(base, seam.grid, small) / lesion.white_matter
+        beside = blending.changed_beside(small_base, lesion.tissue[near], lesion.beside[near])
+        at_cube, painted, beside = (
+            resample(part, small, seam.grid) * lesion.white_matter for part in (small_base, finished[near], beside)
+        )
+        made = blending.blended(base + beside, at_cube + beside, painted, seam.share, lesion.noise)
+        return np.where((seam.share > 0) | (beside != 0), np.maximum(made, 0), base)
 
     def _smoothed(self, lesion: PaintedLesion, smoothing_mm: float) -> np.ndarray:
         voxel = float(lesion.cube.voxel_mm[0])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from .blending import noise_level, within_ceiling
+from .blending import blur, noise_level, within_ceiling
 from .calibration import centred_field, matte_of_volume, split_by_shares, spread_outwards
 from .cube import WINDOW_RADII, brain_prior, cube_around, window_for_mask, window_for_radius
 from .errors import InputError
@@ -96,8 +96,9 @@ class PaintedLesion:
     """What the networks made of one request, in its cube. Finishing it needs none of them again.
 
     `painted` is relative to `white_matter`, the level of white matter nearby on the host's 0..1 scale, and continued
-    beyond the lesion, so that any surroundings can be blended in there; `matte` is how much of it shows, 0..1; `noise`
-    is the scan's noise on the 0..1 scale.
+    beyond the lesion, so that any surroundings can be blended in there; `matte` is how much of it shows, 0..1. `tissue`
+    is what the tissue beside it has over the host's blur, and `beside` how much of that tissue shows, 0..1. `noise` is
+    the scan's noise on the 0..1 scale.
     `ceiling` is the brightest value that the host can store, relative to white matter.
     """
 
@@ -112,6 +113,8 @@ class PaintedLesion:
     score: np.ndarray
     painted: np.ndarray
     matte: np.ndarray
+    tissue: np.ndarray
+    beside: np.ndarray
 
 
 def generate(
@@ -137,9 +140,9 @@ def generate(
     score = _map(networks["map"], cube, mask, known, spheres_image, seed, device)
     ceiling = _ceiling(host) / white_matter
     level = _level(mask, score, spheres, ceiling)
-    painted, matte = _paint(networks["paint"], host_cube, mask, level, seed, device)
+    parts = _paint(networks["paint"], host_cube, mask, level, seed, device)
     noise = local_noise(host, brain, center)
-    return PaintedLesion(spheres, seed, cube, white_matter, noise, ceiling, field, mask, score, painted, matte)
+    return PaintedLesion(spheres, seed, cube, white_matter, noise, ceiling, field, mask, score, *parts)
 
 
 def check_place(host: HostBrain, brain: Brain, spheres: ConcentricSpheres) -> None:
@@ -291,8 +294,9 @@ def _level(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres, ceil
     return out
 
 
-def _paint(network, host_cube, mask, level, seed, device) -> tuple[np.ndarray, np.ndarray]:
-    """Paints the axial slices that meet the lesion; noise is shared between neighbours, for continuity."""
+def _paint(network, host_cube, mask, level, seed, device) -> tuple[np.ndarray, ...]:
+    """Paints the axial slices that meet the lesion; noise is shared between neighbours, for continuity. Answers with
+    the lesion, its matte, the tissue beside it, and how much of that shows."""
     import torch
 
     hole = _grown(mask, HOLE_MARGIN_VOXELS)
@@ -307,12 +311,13 @@ def _paint(network, host_cube, mask, level, seed, device) -> tuple[np.ndarray, n
         _to_device(torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1), np.float32))[:, None], device)
         for v in (host_cube[box], hole[box], level[box], soft, softened, noise)
     ]
-    painting = paint(network, *stack)
-    lesion, shown = (part[:, 0].cpu().numpy().transpose(1, 2, 0) for part in (painting.lesion, painting.matte))
-    painted, matte = np.ones(mask.shape, np.float32), np.zeros(mask.shape, np.float32)
+    lesion, shown, tissue, near = (part[:, 0].cpu().numpy().transpose(1, 2, 0) for part in paint(network, *stack))
+    painted, (matte, beyond, beside) = np.ones(mask.shape, np.float32), np.zeros((3, *mask.shape), np.float32)
     matte[box] = matte_of_volume(shown, float(mask.sum()))
     painted[box] = spread_outwards(lesion, mask[box] | (shown > LEAST_MATTE), 1.0)
-    return painted, matte
+    beyond[box] = tissue - blur(host_cube[box])
+    beside[box] = near
+    return painted, matte, beyond, beside
 
 
 def _softened(mask: np.ndarray, sigma: float) -> np.ndarray:

@@ -68,7 +68,7 @@ class PaintPreset:
     gradient_penalty: float = 0.0
     warm_up: float = 0.06
     native_share: float = 0.6
-    # Small metastases are rare in the 2D set: for the last part of a run larger ones are shrunk to stand in for them.
+    # Small metastases are rare in the 2D set: from this share of a run on, larger ones are shrunk to stand in for them.
     small_lesions_from: float = 0.68
     native_share_then: float = 0.45
     smallest_scale_then: float = 0.3
@@ -80,7 +80,7 @@ class PaintPreset:
 
 PRESETS = {
     "default": PaintPreset(steps=6000),
-    "refined": PaintPreset(steps=3500, learning_rate=2e-4, warm_up=0.03),
+    "refined": PaintPreset(steps=11500, learning_rate=5e-4, warm_up=0.03, small_lesions_from=1.0, elsewhere_share=0.8),
     "axial": PaintPreset(steps=6000, axes=(2,)),
     "10%": PaintPreset(steps=6000, fraction=0.1),
     "30%": PaintPreset(steps=6000, fraction=0.3),

@@ -50,7 +50,7 @@ def main() -> None:
         "preset_name": chosen.preset,
         "preset": asdict(task.preset),  # type: ignore[attr-defined]
         "changes": chosen.change,
-        "start": {"file": str(chosen.start), "sha256": digest(chosen.start)} if chosen.start else None,
+        "start": {"file": chosen.start.name, "sha256": digest(chosen.start)} if chosen.start else None,
         "steps": steps,
         "seed": chosen.seed,
         "precision": chosen.precision,

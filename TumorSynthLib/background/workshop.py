@@ -249,7 +249,7 @@ def _preview_of(request: LesionRequest, known: _KnownHost) -> Appearance:
 
 
 def _bytes_of(lesion: PaintedLesion) -> int:
-    return sum(array.nbytes for array in (lesion.field, lesion.mask, lesion.score, lesion.painted))
+    return sum(array.nbytes for array in vars(lesion).values() if isinstance(array, np.ndarray))
 
 
 def _nothing(host: HostBrain) -> Composition:
