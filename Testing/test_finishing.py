@@ -48,6 +48,21 @@ def test_bright_values_stay_below_what_the_host_can_store_and_dark_ones_stay():
     assert blending.within_ceiling(values, 1.8, 0.9).max() == 1.0
 
 
+@settings(max_examples=15, deadline=None)
+@given(darker=st.floats(0, 0.4), moved=st.integers(0, 3), seed=st.integers(0, 99))
+def test_tissue_beside_a_lesion_keeps_the_shade_that_oedema_gave_and_replaces_the_grain(darker, moved, seed):
+    rng = np.random.default_rng(seed)
+    host, tissue = (1 + 0.05 * rng.standard_normal((24, 24, 24)) for _ in range(2))
+    base = np.roll(host, moved, 0) - darker
+    share = np.linspace(0, 1, 24)[:, None, None]
+    made = base + blending.changed_beside(base, tissue - blending.blur(host), share)
+    assert np.array_equal(made[0], base[0])
+    inner = made[-1, 4:-4, 4:-4] + darker
+    assert inner.std() == pytest.approx(0.05, rel=0.25) and inner.mean() == pytest.approx(1, abs=0.02)
+    if not moved:
+        assert made[-1] == pytest.approx(tissue[-1] - darker)
+
+
 @pytest.mark.parametrize("width", [0.0, 1.0, 2.0, 5.0])
 def test_the_seam_has_its_middle_on_the_masks_surface_and_its_width(width):
     mask = ball(cubic(44, 1.0), 9)
