@@ -257,6 +257,32 @@ def test_manifest_and_card_tell_how_each_network_came_to_be(workshop, weights):
         assert str(workshop) not in text
 
 
+def test_a_run_that_went_on_under_other_settings_says_so_in_its_card(tmp_path):
+    pytest.importorskip("lightning.fabric")
+    from training.make_bundle import network_from_run
+    from training.model_card import model_card
+    from training.stages import earlier_stages
+
+    run = write_run(tmp_path / "run", "paint", 4, steps_done=40)
+    code = {"version": "1", "commit": "0123456789", "uncommitted_changes": False}
+    facts = json.loads((run / "run.json").read_text()) | {"changes": [], "code": code}
+    (run / "run.json").write_text(json.dumps(facts))
+    assert earlier_stages(tmp_path / "new", facts) == earlier_stages(run, facts) == []
+    later = facts | {"steps": 90, "changes": ["l1=0.5"]}
+    later["earlier"] = earlier_stages(run, later)
+    (run / "run.json").write_text(json.dumps(later))
+    assert earlier_stages(run, later) == later["earlier"]
+    assert len(earlier_stages(run, later | {"changes": []})) == 2
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cheng_t1c_2d.npz").write_bytes(b"slices")
+    entry = network_from_run("paint", run, tmp_path / "data").entry
+    card = model_card({"name": "x", "description": "y", "licence": "z", "networks": {"paint": entry}}, [])
+    assert (
+        "paint ran in 2 stages" in card
+        and "to step 40 with `--preset smoke --steps 60`, code of commit 0123456" in card
+    )
+
+
 def test_partial_run_says_how_far_it_got(weights):
     assert Bundle.find("heterogeneous").manifest["networks"]["map"]["run"]["steps_done"] == 20
     card = (weights / "heterogeneous" / "MODEL_CARD.md").read_text()

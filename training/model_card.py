@@ -10,6 +10,8 @@ from typing import Any
 
 from TumorSynthLib.errors import InputError
 
+from .stages import told
+
 CARD = "MODEL_CARD.md"
 EVALUATION = "evaluation.json"
 _FIGURE_KEYS = {"what", "figure", "how"}
@@ -214,10 +216,16 @@ def _machines(networks: dict[str, dict[str, Any]]) -> str:
 
 
 def _remarks_section(networks: dict[str, dict[str, Any]]) -> str:
-    """What `remark` in a run's run.json owns up to: how it departed from its command."""
-    told = {kind: entry["run"]["remark"] for kind, entry in networks.items() if entry["run"].get("remark")}
-    lines = "".join(f"- {kind}: {remark}\n" for kind, remark in told.items())
-    return f"### Remarks on the runs\n{lines}" if told else ""
+    """How runs departed from their commands: what a run.json's `remark` owns up to, and stages under other settings."""
+    lines = []
+    for kind, entry in networks.items():
+        if entry["run"].get("remark"):
+            lines.append(f"- {kind}: {entry['run']['remark']}\n")
+        if stages := entry["run"].get("earlier"):
+            lines.append(f"- {kind} ran in {len(stages) + 1} stages, each resuming the one before:\n")
+            lines += [f"  - {told(stage)}\n" for stage in stages]
+            lines.append("  - then as the command below, which alone, from the start, would give other weights\n")
+    return "### Remarks on the runs\n" + "".join(lines) if lines else ""
 
 
 def _losses_section(networks: dict[str, dict[str, Any]]) -> str:
