@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from training.loop import Chance
 from training.losses import FocalFrequency, SlicedTexture
-from training.paint_patches import blurred, dilated, holes_elsewhere, lesion_holes
+from training.paint_patches import dilated, holes_elsewhere, lesion_holes
 from training.presets import task_of
 from training.realism_sets import write_sets
 from training.records import read_records
@@ -27,7 +27,7 @@ from TumorSynthLib import blending
 from TumorSynthLib.bundle import Bundle
 from TumorSynthLib.calibration import matte_of_volume
 from TumorSynthLib.errors import InputError
-from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, build_network, paint
+from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, blurred, build_network, paint
 from TumorSynthLib.realism.archives import read_archive
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from .grid import box_of
+from .networks import GRAIN_VOXELS
 
 # Of what a host's data type can store above white matter, lesions use this much; the rest is for their noise.
 HEADROOM = 0.92
@@ -18,7 +19,6 @@ PAINTED_EDGE_VOXELS = 2.6
 # A Gaussian's ramp is that many standard deviations wide by the same rule, once its tails are cut off.
 EDGE_WIDTHS_PER_SIGMA = 2.0
 SEAMS_TAIL = 0.03
-GRAIN_VOXELS = 1.5
 
 
 def smoothed(painted: np.ndarray, sigma_voxels: float, noise: float, seed: int) -> np.ndarray:
@@ -84,15 +84,15 @@ def blended(
     return base + share * (lesion + detail - base)
 
 
-def blur(values: np.ndarray) -> np.ndarray:
-    """What of an image is neither grain nor strand."""
-    return ndimage.gaussian_filter(values, GRAIN_VOXELS, mode="nearest", truncate=2.0)
+def fine_detail(values: np.ndarray) -> np.ndarray:
+    """What of an image is grain or strand."""
+    return values - ndimage.gaussian_filter(values, GRAIN_VOXELS, mode="nearest")
 
 
-def changed_beside(base: np.ndarray, tissue: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """By how much `base` changes where the tissue beside a lesion shows: its grain and strands replace the base's. The
-    base's own shade stays, as oedema may have darkened it since."""
-    return share * (blur(base) + tissue - base)
+def changed_beside(base: np.ndarray, strands: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """By how much `base` changes where tissue beside a lesion shows: its detail replaces the base's, whose shade stays,
+    be it cortex or oedema."""
+    return share * (strands - fine_detail(base))
 
 
 def noise_level(values: np.ndarray, inside: np.ndarray) -> float:

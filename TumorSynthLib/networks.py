@@ -44,6 +44,8 @@ MATTE_FREEDOM = 0.4
 # Tissue beside a lesion is not as it would be without: strands, vessels, a rim of oedema. The painter's own shows fully
 # where the blurred mask is above the first, about 1.7 voxels off the label, and not at all 3 voxels off it.
 NEAREST_TISSUE, FARTHEST_TISSUE = 0.12, 0.02
+# What is finer than this is grain or strand, what is not is shade.
+GRAIN_VOXELS = 1.5
 
 
 def build_network(kind: NetworkKind, upsampling: UpSampling = "upsampling+convolution") -> torch.nn.Module:
@@ -156,6 +158,17 @@ def dark_shares(spheres: ConcentricSpheres) -> tuple[float, float]:
     return float(shares[rank < 1 / 3].sum()), float(shares[rank < 5 / 6].sum())
 
 
+def blurred(image: torch.Tensor, sigma: float) -> torch.Tensor:
+    import torch
+    import torch.nn.functional as F
+
+    reach = max(1, round(3 * sigma))
+    kernel = torch.exp(-(torch.arange(-reach, reach + 1.0, device=image.device) ** 2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    image = F.conv2d(F.pad(image, (reach, reach, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
+    return F.conv2d(F.pad(image, (0, 0, reach, reach), mode="replicate"), kernel.view(1, 1, -1, 1))
+
+
 def paint_input(
     slices: torch.Tensor, hole: torch.Tensor, level: torch.Tensor, mask: torch.Tensor, noise: torch.Tensor
 ) -> torch.Tensor:
@@ -168,7 +181,7 @@ def paint_input(
 
 class Painting(NamedTuple):
     """A painter's answer, each part (n, 1, h, w): the lesion, how much of it each place shows (0 none .. 1 nothing
-    else), the tissue under and beside it, and how much of that tissue each place shows where there is no lesion."""
+    else), the tissue under and beside it, and how much of that tissue's detail each place shows beside the lesion."""
 
     lesion: torch.Tensor
     matte: torch.Tensor
@@ -176,7 +189,9 @@ class Painting(NamedTuple):
     beside: torch.Tensor
 
     def over(self, base: torch.Tensor) -> torch.Tensor:
-        ground = base + self.beside * (self.tissue - base)
+        """Of the tissue, grain and strands only: the base keeps its shade, or the lesion would spill over its label."""
+        strands, own = (image - blurred(image, GRAIN_VOXELS) for image in (self.tissue, base))
+        ground = base + self.beside * (strands - own)
         return ground + self.matte * (self.lesion - ground)
 
 

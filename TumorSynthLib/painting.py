@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from .blending import blur, noise_level, within_ceiling
+from .blending import fine_detail, noise_level, within_ceiling
 from .calibration import centred_field, matte_of_volume, split_by_shares, spread_outwards
 from .cube import WINDOW_RADII, brain_prior, cube_around, window_for_mask, window_for_radius
 from .errors import InputError
@@ -96,9 +96,9 @@ class PaintedLesion:
     """What the networks made of one request, in its cube. Finishing it needs none of them again.
 
     `painted` is relative to `white_matter`, the level of white matter nearby on the host's 0..1 scale, and continued
-    beyond the lesion, so that any surroundings can be blended in there; `matte` is how much of it shows, 0..1. `tissue`
-    is what the tissue beside it has over the host's blur, and `beside` how much of that tissue shows, 0..1. `noise` is
-    the scan's noise on the 0..1 scale.
+    beyond the lesion, so that any surroundings can be blended in there; `matte` is how much of it shows, 0..1.
+    `strands` is the detail of the tissue beside it, and `beside` how much of that shows, 0..1. `noise` is the scan's
+    noise on the 0..1 scale.
     `ceiling` is the brightest value that the host can store, relative to white matter.
     """
 
@@ -113,7 +113,7 @@ class PaintedLesion:
     score: np.ndarray
     painted: np.ndarray
     matte: np.ndarray
-    tissue: np.ndarray
+    strands: np.ndarray
     beside: np.ndarray
 
 
@@ -296,7 +296,7 @@ def _level(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres, ceil
 
 def _paint(network, host_cube, mask, level, seed, device) -> tuple[np.ndarray, ...]:
     """Paints the axial slices that meet the lesion; noise is shared between neighbours, for continuity. Answers with
-    the lesion, its matte, the tissue beside it, and how much of that shows."""
+    the lesion, its matte, the detail of the tissue beside it, and how much of that shows."""
     import torch
 
     hole = _grown(mask, HOLE_MARGIN_VOXELS)
@@ -312,12 +312,12 @@ def _paint(network, host_cube, mask, level, seed, device) -> tuple[np.ndarray, .
         for v in (host_cube[box], hole[box], level[box], soft, softened, noise)
     ]
     lesion, shown, tissue, near = (part[:, 0].cpu().numpy().transpose(1, 2, 0) for part in paint(network, *stack))
-    painted, (matte, beyond, beside) = np.ones(mask.shape, np.float32), np.zeros((3, *mask.shape), np.float32)
+    painted, (matte, strands, beside) = np.ones(mask.shape, np.float32), np.zeros((3, *mask.shape), np.float32)
     matte[box] = matte_of_volume(shown, float(mask.sum()))
     painted[box] = spread_outwards(lesion, mask[box] | (shown > LEAST_MATTE), 1.0)
-    beyond[box] = tissue - blur(host_cube[box])
+    strands[box] = fine_detail(tissue)
     beside[box] = near
-    return painted, matte, beyond, beside
+    return painted, matte, strands, beside
 
 
 def _softened(mask: np.ndarray, sigma: float) -> np.ndarray:

@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from TumorSynthLib.networks import blurred
 from TumorSynthLib.realism.encoder import FEATURES, SIDE, build_encoder, features_of_slices, neighbourhood, pooled
 
 from .loop import Chance
-from .paint_patches import Patches, PatchSource, blurred, remapped
+from .paint_patches import Patches, PatchSource, remapped
 from .records import read_records
 
 SPOILS = ("blur", "noise")

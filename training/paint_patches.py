@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from TumorSynthLib.networks import blurred
+
 from .loop import Chance
 from .records import LesionRecords
 
@@ -106,14 +108,6 @@ def _sampling_grid(center: Tensor, shift: Tensor, scale: Tensor, angle: Tensor, 
 
 def dilated(mask: Tensor, pixels: int) -> Tensor:
     return F.max_pool2d(mask, 2 * pixels + 1, 1, pixels) if pixels else mask
-
-
-def blurred(image: Tensor, sigma: float) -> Tensor:
-    reach = max(1, round(3 * sigma))
-    kernel = torch.exp(-(torch.arange(-reach, reach + 1.0, device=image.device) ** 2) / (2 * sigma**2))
-    kernel = kernel / kernel.sum()
-    image = F.conv2d(F.pad(image, (reach, reach, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
-    return F.conv2d(F.pad(image, (0, 0, reach, reach), mode="replicate"), kernel.view(1, 1, -1, 1))
 
 
 def remapped(patches: Patches, chance: Chance, spread: float) -> Patches:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from TumorSynthLib.networks import build_network
+from TumorSynthLib.networks import blurred, build_network
 
 from .adversarial import AdversarialTask
 from .discriminators import TwoScaleDiscriminator
@@ -28,7 +28,6 @@ from .losses import (
 from .paint_patches import (
     Patches,
     PatchSource,
-    blurred,
     holes_elsewhere,
     jittered,
     lesion_holes,

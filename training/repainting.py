@@ -8,12 +8,12 @@ from torch import Tensor
 
 from TumorSynthLib.blending import PAINTED_EDGE_VOXELS, seam
 from TumorSynthLib.calibration import matte_of_volume
-from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, Painting, paint
+from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, Painting, blurred, paint
 from TumorSynthLib.painting import HOLE_MARGIN_VOXELS, LEVEL_SOFTNESS_VOXELS, MASK_SOFTNESS_VOXELS
 from TumorSynthLib.parameters import Appearance
 
 from .loop import Chance
-from .paint_patches import Patches, blurred, dilated, level_shown
+from .paint_patches import Patches, dilated, level_shown
 
 
 def painting_of(
