@@ -13,8 +13,9 @@ from reading_studies import write_real
 from TumorSynthLib.cohorts import make_cohort
 from TumorSynthLib.realism import study, two_sample
 from TumorSynthLib.realism.archives import write_archive
+from TumorSynthLib.realism.measures import ALL, CORE, SURROUNDINGS, Measured
 from TumorSynthLib.realism.patches import LesionPatches
-from TumorSynthLib.realism.report import FILES
+from TumorSynthLib.realism.report import FILES, findings
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,17 @@ def test_archives_in_two_dimensions_and_the_same_seed_gives_the_same_numbers(her
         reports.append((tmp_path / name / "report.json").read_text())
     assert reports[0] == reports[1]
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == sorted(FILES)
+
+
+@pytest.mark.parametrize(
+    "low, high, says", [(0.42, 0.49, "only the lesion"), (0.46, 0.55, "only the lesion"), (0.52, 0.6, "not chance")]
+)
+def test_only_surroundings_that_tell_put_a_comparison_in_doubt(low, high, says):
+    lesions = LesionPatches(np.ones((2, 8, 8)), np.ones((2, 8, 8), bool), np.arange(2))
+    found = {CORE: Measured(0.7), ALL: Measured(0.8), SURROUNDINGS: Measured((low + high) / 2, low, high)}
+    row = study.Row(study.SYNTHETIC, "", 2, 2, found)
+    (sentence,) = [s for s in findings(study.Study((row,), lesions, lesions, (), 0, True)) if "surroundings" in s]
+    assert says in sentence
 
 
 def test_cubes_have_continuity(here, tmp_path):
