@@ -205,6 +205,7 @@ set(TUMORSYNTH_RESOURCES
   Resources/SampleBrain/sample_brain_t1w.nii.gz
   Resources/Weights/default/MODEL_CARD.md
   Resources/Weights/default/brain.safetensors
+  Resources/Weights/default/evaluation.json
   Resources/Weights/default/manifest.json
   Resources/Weights/default/map.safetensors
   Resources/Weights/default/mask.safetensors
