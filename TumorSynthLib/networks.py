@@ -41,7 +41,7 @@ MATTE_SOFTNESS_VOXELS = 1.5
 MATTE_SLOPE = 1.4
 # The painter may change it by this much, which moves its middle by less than a voxel.
 MATTE_FREEDOM = 0.4
-# Tissue beside a lesion is not as it would be without: strands, vessels, a rim of oedema. The painter's own shows fully
+# Tissue beside a lesion is not as it would be without: it has strands, vessels, clefts. The painter's own shows fully
 # where the blurred mask is above the first, about 1.7 voxels off the label, and not at all 3 voxels off it.
 NEAREST_TISSUE, FARTHEST_TISSUE = 0.12, 0.02
 # Averaged weights paint grain a little softer than each of those averaged: so much more of what is finer than this
