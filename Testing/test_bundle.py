@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -261,26 +262,29 @@ def test_a_run_that_went_on_under_other_settings_says_so_in_its_card(tmp_path):
     pytest.importorskip("lightning.fabric")
     from training.make_bundle import network_from_run
     from training.model_card import model_card
-    from training.stages import earlier_stages
+    from training.paint_task import PaintPreset
+    from training.stages import continued
 
     run = write_run(tmp_path / "run", "paint", 4, steps_done=40)
     code = {"version": "1", "commit": "0123456789", "uncommitted_changes": False}
     facts = json.loads((run / "run.json").read_text()) | {"changes": [], "code": code}
+    facts |= {"preset": asdict(PaintPreset(steps=60)), "start": {"file": "a.safetensors"}, "remark": "Seen."}
     (run / "run.json").write_text(json.dumps(facts))
-    assert earlier_stages(tmp_path / "new", facts) == earlier_stages(run, facts) == []
-    later = facts | {"steps": 90, "changes": ["l1=0.5"]}
-    later["earlier"] = earlier_stages(run, later)
-    (run / "run.json").write_text(json.dumps(later))
-    assert earlier_stages(run, later) == later["earlier"]
-    assert len(earlier_stages(run, later | {"changes": []})) == 2
+    assert "earlier" not in continued(tmp_path / "new", facts) | continued(run, facts)
+    later = facts | {"steps": 90, "changes": ["l1=0.5"], "start": None}
+    del later["remark"]
+    told = continued(run, later)
+    assert told["start"] == {"file": "a.safetensors"} and told["remark"] == "Seen."
+    (run / "run.json").write_text(json.dumps(told))
+    assert continued(run, later) == told
+    assert len(continued(run, later | {"changes": []})["earlier"]) == 1  # not a step was made in between
+    assert continued(run, facts | {"steps": 40, "changes": ["l1=3"]}) == told  # nothing is left to train
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "cheng_t1c_2d.npz").write_bytes(b"slices")
     entry = network_from_run("paint", run, tmp_path / "data").entry
     card = model_card({"name": "x", "description": "y", "licence": "z", "networks": {"paint": entry}}, [])
-    assert (
-        "paint ran in 2 stages" in card
-        and "to step 40 with `--preset smoke --steps 60`, code of commit 0123456" in card
-    )
+    assert "paint ran in 2 stages" in card and "- paint: Seen." in card
+    assert "to step 40 with `--preset smoke --steps 60 --seed 4 --precision 32-true`, code of commit 0123456\n" in card
 
 
 def test_partial_run_says_how_far_it_got(weights):

@@ -15,6 +15,7 @@ from TumorSynthLib.calibration import dilated
 from TumorSynthLib.composition import compose, compose_part
 from TumorSynthLib.composition_memory import CompositionMemory
 from TumorSynthLib.grid import Grid, resample
+from TumorSynthLib.host import HostBrain
 from TumorSynthLib.random_fields import smooth_field
 from TumorSynthLib.synthesis import LesionSynthesizer
 
@@ -64,6 +65,24 @@ def test_what_is_remembered_never_shows_however_sliders_are_moved(case):
     for _ in range(12):
         appearances = random_edit(rng, appearances)
         assert_same(case.compose(appearances, memory), case.compose(appearances))
+
+
+@pytest.mark.parametrize("spacing", [(1, 1, 1), (0.6, 0.6, 0.6), (1, 1, 5), (1.2, 0.9, 2)])
+@pytest.mark.parametrize("height", [0.0, 33.0])
+def test_a_lesion_of_tissue_in_even_tissue_cannot_be_seen(synthesizer, spacing, height):
+    """Nor anything beside it, at the edge of the field of view either (height 33)."""
+    shape = tuple(round(72 / s) for s in spacing)
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = -affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    values = np.full(shape, 700.0, np.float32)
+    values[:3] = 0  # air
+    host, mask = HostBrain.from_array(values, affine), values > 0
+    brain = synthesizer.brain_from(host, mask)
+    lesion = synthesizer.paint(host, brain, LesionRequest(ConcentricSpheres((4.0, 3.0, height), (8, 6, 4)), 3))
+    tissue = replace(lesion, painted=np.ones_like(lesion.painted), strands=np.zeros_like(lesion.strands))
+    made = compose(host, brain, [tissue], [Appearance(mass_effect=0, oedema=0)])
+    assert made.mask.any()
+    assert np.abs(made.image - values).max() < 0.005 * 700
 
 
 def test_a_memory_too_small_for_anything_changes_nothing(case, monkeypatch):

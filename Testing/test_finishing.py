@@ -55,11 +55,11 @@ def test_tissue_beside_a_lesion_keeps_the_shade_that_oedema_gave_and_replaces_th
     host, tissue = (1 + 0.05 * rng.standard_normal((24, 24, 24)) for _ in range(2))
     base = np.roll(host, moved, 0) - darker
     share = np.linspace(0, 1, 24)[:, None, None]
-    made = base + blending.changed_beside(base, blending.fine_detail(tissue + 0.3), share)
+    made = base + blending.changed_beside(base, np.ones(base.shape), blending.fine_detail(tissue + 0.3), share)
     assert np.array_equal(made[0], base[0])
     inner, grain = (values[-1, 4:-4, 4:-4] for values in (made, blending.fine_detail(tissue)))
     assert inner.mean() == pytest.approx(1 - darker, abs=0.02) and inner.std() == pytest.approx(0.05, rel=0.25)
-    assert np.corrcoef(inner.ravel(), grain.ravel())[0, 1] > 0.95
+    assert np.corrcoef(inner.ravel(), grain.ravel())[0, 1] > 0.9
 
 
 @pytest.mark.parametrize("width", [0.0, 1.0, 2.0, 5.0])

@@ -54,6 +54,22 @@ def test_it_never_moves_farther_than_people_err(radius, seed):
     assert found[ndimage.distance_transform_edt(drawn) > max(DEEPEST, radius - 2)].all()
 
 
+@settings(max_examples=20, deadline=None)
+@given(radius=st.floats(7, 20), seed=st.integers(0, 99))
+def test_nor_does_it_give_up_what_lies_deep_inside(radius, seed):
+    drawn = disc(radius)
+    found = visible_outline(scan(disc(radius - 6), 60, seed), drawn)
+    assert found[ndimage.distance_transform_edt(drawn) > DEEPEST].all()
+
+
+def test_several_lesions_and_the_hole_of_a_ring_stay_what_they_are():
+    lesions = disc(10, (30, 30)) | disc(6, (66, 64))
+    assert dice(visible_outline(scan(lesions, 60), lesions), lesions) > 0.95
+    ring = disc(20) & ~disc(10)
+    assert dice(visible_outline(scan(ring, 60), ring), ring) > 0.95
+    assert not visible_outline(scan(ring, 60), np.zeros_like(ring)).any()
+
+
 @pytest.mark.parametrize("image", [np.full((SIZE, SIZE), 7.0), np.zeros((SIZE, SIZE))])
 def test_without_any_edge_the_outline_stays(image):
     assert np.array_equal(visible_outline(image, disc(9)), disc(9))

@@ -19,6 +19,9 @@ PAINTED_EDGE_VOXELS = 2.6
 # A Gaussian's ramp is that many standard deviations wide by the same rule, once its tails are cut off.
 EDGE_WIDTHS_PER_SIGMA = 2.0
 SEAMS_TAIL = 0.03
+# In standard deviations: as far as the painter's own Gaussian reaches, in whole voxels.
+GRAIN_REACH = 2.7
+LEAST_KNOWN = 1e-3
 
 
 def smoothed(painted: np.ndarray, sigma_voxels: float, noise: float, seed: int) -> np.ndarray:
@@ -84,15 +87,22 @@ def blended(
     return base + share * (lesion + detail - base)
 
 
-def fine_detail(values: np.ndarray) -> np.ndarray:
-    """What of an image is grain or strand."""
-    return values - ndimage.gaussian_filter(values, GRAIN_VOXELS, mode="nearest")
+def fine_detail(slices: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+    """What of axial slices is grain or strand, as the painter's training tells it from shade, in the plane. Of slices
+    known in part only, by shares of voxels, the unknown counts for nothing."""
+    if known is None:
+        return slices - _shade(slices)
+    return slices - known * _shade(slices) / np.maximum(_shade(known), LEAST_KNOWN)
 
 
-def changed_beside(base: np.ndarray, strands: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """By how much `base` changes where tissue beside a lesion shows: its detail replaces the base's, whose shade stays,
-    be it cortex or oedema."""
-    return share * (strands - fine_detail(base))
+def _shade(slices: np.ndarray) -> np.ndarray:
+    return ndimage.gaussian_filter(slices, (GRAIN_VOXELS, GRAIN_VOXELS, 0), mode="nearest", truncate=GRAIN_REACH)
+
+
+def changed_beside(base: np.ndarray, known: np.ndarray, strands: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """By how much `base`, as far as it is known, changes where tissue beside a lesion shows: its detail replaces the
+    base's, whose shade stays, be it cortex or oedema."""
+    return share * (strands - fine_detail(base, known))
 
 
 def noise_level(values: np.ndarray, inside: np.ndarray) -> float:

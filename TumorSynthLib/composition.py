@@ -354,7 +354,8 @@ class _Work:
         near = lesion.cube.box_covering(seam.grid, np.ones(seam.grid.shape, bool))
         small = lesion.cube.part(near)
         small_base = resample(base, seam.grid, small) / lesion.white_matter
-        beside = blending.changed_beside(small_base, lesion.strands[near], lesion.beside[near])
+        known = resample(np.ones(base.shape, np.float32), seam.grid, small)
+        beside = blending.changed_beside(small_base, known, lesion.strands[near], lesion.beside[near])
         at_cube, painted, beside = (
             resample(part, small, seam.grid) * lesion.white_matter for part in (small_base, finished[near], beside)
         )

@@ -162,14 +162,16 @@ def dark_shares(spheres: ConcentricSpheres) -> tuple[float, float]:
 
 
 def blurred(image: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Under a Gaussian, in single precision also where networks compute in less: rounding would pass for grain."""
     import torch
     import torch.nn.functional as F
 
     reach = max(1, round(3 * sigma))
     kernel = torch.exp(-(torch.arange(-reach, reach + 1.0, device=image.device) ** 2) / (2 * sigma**2))
     kernel = kernel / kernel.sum()
-    image = F.conv2d(F.pad(image, (reach, reach, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
-    return F.conv2d(F.pad(image, (0, 0, reach, reach), mode="replicate"), kernel.view(1, 1, -1, 1))
+    with torch.autocast(image.device.type, enabled=False):
+        image = F.conv2d(F.pad(image.float(), (reach, reach, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
+        return F.conv2d(F.pad(image, (0, 0, reach, reach), mode="replicate"), kernel.view(1, 1, -1, 1))
 
 
 def paint_input(

@@ -28,12 +28,10 @@ def with_visible_outlines(slices: SliceSet) -> SliceSet:
 def visible_outline(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """The drawn region, its border moved to the strongest edge nearby: each pixel near the border goes to the side that
     a random walk, hindered by steps in brightness, reaches first (Grady 2006)."""
+    if not drawn.any():
+        return drawn.copy()
     box = _around(drawn)
-    inside = drawn[box]
-    depth, away = ndimage.distance_transform_edt(inside), ndimage.distance_transform_edt(~inside)
-    seeds = np.zeros(inside.shape, int)
-    seeds[depth > min(DEEPEST, depth.max() - 0.5)] = 1
-    seeds[away > FARTHEST] = 2
+    seeds = _seeds(drawn[box])
     if not (seeds == 2).any():
         return drawn.copy()
     soft = ndimage.gaussian_filter(image[box].astype(float), GRAIN_PIXELS)
@@ -41,14 +39,20 @@ def visible_outline(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         return drawn.copy()
     reached = random_walker(soft, seeds, beta=STEEPNESS, mode="bf") == 1
     out = np.zeros_like(drawn)
-    out[box] = ndimage.binary_fill_holes(_largest(reached))
+    kept = ndimage.binary_propagation(seeds == 1, mask=reached)
+    holes = ndimage.binary_fill_holes(drawn[box]) & ~drawn[box]
+    out[box] = kept | (ndimage.binary_fill_holes(kept) & ~holes)
     return out
+
+
+def _seeds(drawn: np.ndarray) -> np.ndarray:
+    """1 where every part of what was drawn is surely inside, 2 where all is surely outside."""
+    depth, away = ndimage.distance_transform_edt(drawn), ndimage.distance_transform_edt(~drawn)
+    parts, number = ndimage.label(drawn)
+    deepest = np.r_[0.0, ndimage.maximum(depth, parts, range(1, number + 1))]
+    seeds = np.where(drawn & (depth > np.minimum(DEEPEST, deepest[parts] - 0.5)), 1, 0)
+    return np.where(away > FARTHEST, 2, seeds)
 
 
 def _around(mask: np.ndarray) -> tuple[slice, ...]:
     return tuple(slice(max(s.start - _MARGIN, 0), s.stop + _MARGIN) for s in ndimage.find_objects(mask.astype(int))[0])
-
-
-def _largest(region: np.ndarray) -> np.ndarray:
-    parts, number = ndimage.label(region)
-    return parts == 1 + np.bincount(parts.ravel())[1:].argmax() if number > 1 else region

@@ -13,17 +13,23 @@ import torch
 _SETTINGS = ("preset_name", "preset", "changes", "steps", "seed", "precision", "code")
 
 
-def earlier_stages(folder: Path, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Of the run in `folder`, which is to go on as `facts` say: settings and code of each stage, and how far it got."""
+def continued(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json is to say of the run in `folder` that is to go on as `facts` say: settings and code of each stage
+    before, how far it got, what it began with, what a person remarked. With nothing left to train nothing changes."""
+    now = json.loads(json.dumps(facts))
     file, checkpoint = folder / "run.json", folder / "checkpoint.ckpt"
     if not (file.exists() and checkpoint.exists()):
-        return []
+        return now
     before = json.loads(file.read_text(encoding="utf-8"))
+    done = torch.load(checkpoint, map_location="cpu", weights_only=True)["step"]
+    if done >= now["steps"]:
+        return before
     stages = list(before.get("earlier", []))
-    if any(before.get(name) != facts.get(name) for name in _SETTINGS):
-        done = torch.load(checkpoint, map_location="cpu", weights_only=True)["step"]
+    is_another = any(before.get(name) != now.get(name) for name in _SETTINGS)
+    if is_another and done > (stages[-1]["steps_done"] if stages else 0):
         stages.append({"steps_done": done} | {name: before.get(name) for name in _SETTINGS})
-    return stages
+    now["start"] = now.get("start") or before.get("start")
+    return now | {k: v for k, v in (("earlier", stages), ("remark", before.get("remark"))) if v}
 
 
 def told(stage: Mapping[str, Any]) -> str:
@@ -31,6 +37,7 @@ def told(stage: Mapping[str, Any]) -> str:
     words = ["--preset", stage["preset_name"], "--steps", str(stage["steps"])]
     for change in stage.get("changes") or ():
         words += ["--change", change]
+    words += ["--seed", str(stage["seed"]), "--precision", stage["precision"]]
     code = stage.get("code") or {}
     by = f", code of commit {code['commit'][:7]}" if code.get("commit") else ""
     dirty = " with changes" if by and code.get("uncommitted_changes") else ""

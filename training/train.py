@@ -16,7 +16,7 @@ from TumorSynthLib.errors import InputError
 from .loop import LoopSettings, digest, train
 from .make_bundle import code_version
 from .presets import NETWORKS, task_of
-from .stages import earlier_stages
+from .stages import continued
 from .starting import begin_with
 
 
@@ -60,8 +60,7 @@ def main() -> None:
         "machine": platform.machine(),
         "code": code_version(),
     }
-    if earlier := earlier_stages(chosen.out, facts):
-        facts["earlier"] = earlier
+    facts = continued(chosen.out, facts)
     (chosen.out / "run.json").write_text(json.dumps(facts, indent=1))
     train(task, settings, chosen.out, devices=chosen.devices)
 
