@@ -100,7 +100,7 @@ def test_a_seam_is_as_wide_as_asked_and_keeps_its_middle(width):
 def test_the_seam_as_painted_is_the_painters_matte_and_none_is_the_label():
     mask = disc(12)[0].numpy() > 0
     matte = painted(Answering(0, 0.7, 0), disc(12)).matte[0].numpy()
-    assert np.array_equal(blending.seam(matte, mask, 1.0, blending.PAINTED_EDGE_VOXELS), matte)
+    assert np.array_equal(blending.seam(matte, mask, 1.0, blending.edge_width(matte)), matte)
     assert np.array_equal(blending.seam(matte, mask, 1.0, 0.0), mask.astype(np.float32))
 
 

@@ -14,10 +14,12 @@ HEADROOM = 0.92
 TEN_TO_NINETY_PERCENT = 2.563
 # Detail of the host finer than a cube's voxel stays inside a lesion as far as it may be noise, not anatomy.
 NOISE_REACH = 2.5
-# How wide the edges are that the painter makes: widths asked for are counted from here.
-PAINTED_EDGE_VOXELS = 2.6
+# What painted edges measure as a rule, for training, where a gain measured anew at every step would teach nothing.
+TYPICAL_EDGE_VOXELS = 3.2
+# A painted edge's width is measured where so much of the lesion shows.
+MIDDLE_OF_EDGE = (0.4, 0.6)
 # A Gaussian's ramp is that many standard deviations wide by the same rule, once its tails are cut off.
-EDGE_WIDTHS_PER_SIGMA = 2.0
+EDGE_WIDTHS_PER_SIGMA = 1.8
 SEAMS_TAIL = 0.03
 # In standard deviations: as far as the painter's own Gaussian reaches, in whole voxels.
 GRAIN_REACH = 2.7
@@ -57,16 +59,31 @@ def soft_mask(mask: np.ndarray, voxel_mm: float, width_mm: float) -> np.ndarray:
     return _softened(mask.astype(np.float32), width_mm / voxel_mm / TEN_TO_NINETY_PERCENT, cut=0.1)
 
 
-def seam(matte: np.ndarray, mask: np.ndarray, voxel_mm: float, width_mm: float) -> np.ndarray:
-    """The painter's own edge, made softer or harder so that it is about `width_mm` wide; 0 gives the mask itself."""
-    width, painted = width_mm / voxel_mm, PAINTED_EDGE_VOXELS
+def seam(
+    matte: np.ndarray, mask: np.ndarray, voxel_mm: float, width_mm: float, painted: float | None = None
+) -> np.ndarray:
+    """The painter's own edge, made softer or harder so that it is about `width_mm` wide; 0 gives the mask itself. How
+    wide it was `painted`, in voxels, is measured unless it is given."""
+    width = width_mm / voxel_mm
     if width <= 0:
         return mask.astype(np.float32)
-    if width == painted:
+    painted = painted or edge_width(matte)
+    if painted is None or width == painted:
         return matte
     if width < painted:
         return np.clip((matte - 0.5) * (painted / width) + 0.5, 0, 1)
     return _softened(matte, np.sqrt(width**2 - painted**2) / EDGE_WIDTHS_PER_SIGMA, cut=SEAMS_TAIL)
+
+
+def edge_width(matte: np.ndarray) -> float | None:
+    """In voxels, from nothing to all by the usual slope in the middle; None of a matte without an edge."""
+    near = matte[box_of(matte > 0, 1)]
+    middle = (near > MIDDLE_OF_EDGE[0]) & (near < MIDDLE_OF_EDGE[1])
+    if not middle.any():
+        return None
+    slopes = [np.gradient(near, axis=axis)[middle] for axis, size in enumerate(near.shape) if size > 1]
+    steepness = float(np.median(np.sqrt(np.square(slopes).sum(0))))
+    return 1 / steepness if steepness > 0 else None
 
 
 def _softened(share: np.ndarray, sigma: float, cut: float) -> np.ndarray:

@@ -49,6 +49,9 @@ NEAREST_TISSUE, FARTHEST_TISSUE = 0.12, 0.02
 SHARPENING, SHARPENED_VOXELS = 0.15, 0.6
 # What is finer than this is grain or strand, what is not is shade.
 GRAIN_VOXELS = 1.5
+# Lesions of the smaller radius (voxels) show none of that tissue, those of the larger one all: strands and clefts
+# belong to large lesions, and beside a small one they would outweigh it.
+STRANDLESS_RADIUS, STRANDED_RADIUS = 5.0, 9.0
 
 
 def build_network(kind: NetworkKind, upsampling: UpSampling = "upsampling+convolution") -> torch.nn.Module:
@@ -172,6 +175,11 @@ def blurred(image: torch.Tensor, sigma: float) -> torch.Tensor:
     with torch.autocast(image.device.type, enabled=False):
         image = F.conv2d(F.pad(image.float(), (reach, reach, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
         return F.conv2d(F.pad(image, (0, 0, reach, reach), mode="replicate"), kernel.view(1, 1, -1, 1))
+
+
+def share_of_strands(radius: float) -> float:
+    """How much of the tissue beside it a lesion of this radius (voxels) shows."""
+    return float(np.clip((radius - STRANDLESS_RADIUS) / (STRANDED_RADIUS - STRANDLESS_RADIUS), 0, 1))
 
 
 def paint_input(

@@ -16,7 +16,7 @@ from .cube import WINDOW_RADII, brain_prior, cube_around, window_for_mask, windo
 from .errors import InputError
 from .grid import Grid, box_of, canonical_axes, resample
 from .host import HostBrain
-from .networks import MATTE_SOFTNESS_VOXELS, map_input, mask_input, mask_logits, memory_layout, paint
+from .networks import MATTE_SOFTNESS_VOXELS, map_input, mask_input, mask_logits, memory_layout, paint, share_of_strands
 from .random_fields import outline_field, smooth_field
 from .spheres import ConcentricSpheres
 
@@ -316,7 +316,7 @@ def _paint(network, host_cube, mask, level, seed, device) -> tuple[np.ndarray, .
     matte[box] = matte_of_volume(shown, float(mask.sum()))
     painted[box] = spread_outwards(lesion, mask[box] | (shown > LEAST_MATTE), 1.0)
     strands[box] = fine_detail(tissue)
-    beside[box] = near
+    beside[box] = near * share_of_strands((3 * float(mask.sum()) / (4 * np.pi)) ** (1 / 3))
     return painted, matte, strands, beside
 
 

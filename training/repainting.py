@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from TumorSynthLib.blending import PAINTED_EDGE_VOXELS, seam
+from TumorSynthLib.blending import TYPICAL_EDGE_VOXELS, seam
 from TumorSynthLib.calibration import matte_of_volume
-from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, Painting, blurred, paint
+from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, Painting, blurred, paint, share_of_strands
 from TumorSynthLib.painting import HOLE_MARGIN_VOXELS, LEVEL_SOFTNESS_VOXELS, MASK_SOFTNESS_VOXELS
 from TumorSynthLib.parameters import Appearance
 
@@ -17,12 +17,20 @@ from .paint_patches import Patches, dilated, level_shown
 
 
 def painting_of(
-    painter: torch.nn.Module, image: Tensor, hole: Tensor, level: Tensor, mask: Tensor, noise: Tensor
+    painter: torch.nn.Module,
+    image: Tensor,
+    hole: Tensor,
+    level: Tensor,
+    mask: Tensor,
+    noise: Tensor,
+    painted_edge: float | None = TYPICAL_EDGE_VOXELS,
 ) -> Painting:
     """As the engine paints and finishes it: as much shows as the label has, in a seam of the usual width."""
     soft = blurred(mask, MASK_SOFTNESS_VOXELS) * hole
     painting = paint(painter, image, hole, level, soft, blurred(mask, MATTE_SOFTNESS_VOXELS), noise)
-    return painting._replace(matte=_finished(painting.matte, mask))
+    radii = (mask.sum((1, 2, 3)) / np.pi).sqrt().tolist()
+    strands = torch.tensor([share_of_strands(radius) for radius in radii]).view(-1, 1, 1, 1).to(mask)
+    return painting._replace(matte=_finished(painting.matte, mask, painted_edge), beside=painting.beside * strands)
 
 
 def tissue_in(painter: torch.nn.Module, image: Tensor, hole: Tensor, noise: Tensor) -> Tensor:
@@ -46,18 +54,18 @@ def repainted(painter: torch.nn.Module, patches: Patches, base: Tensor, chance: 
     level = level_shown(patches.level, patches.mask, LEVEL_SOFTNESS_VOXELS)
     noise = chance.normal(*hole.shape)
     shown = (t.to(device) for t in (patches.image, hole, level, patches.mask, noise))
-    return painting_of(painter, *shown).over(base.to(device)).cpu()
+    return painting_of(painter, *shown, painted_edge=None).over(base.to(device)).cpu()
 
 
-def _finished(matte: Tensor, mask: Tensor) -> Tensor:
-    finished = []
+def _finished(matte: Tensor, mask: Tensor, painted_edge: float | None) -> Tensor:
+    finished, width = [], Appearance.blend_width_mm
     for one, label in zip(matte.detach().cpu().numpy(), mask.cpu().numpy() > 0, strict=True):
         shown = matte_of_volume(one, float(label.sum()))
-        finished.append(seam(shown, label, voxel_mm=1.0, width_mm=Appearance.blend_width_mm))
+        finished.append(seam(shown, label, voxel_mm=1.0, width_mm=width, painted=painted_edge))
     value = torch.from_numpy(np.stack(finished)).to(matte)
     # One shift moved the soft edge until its sum was the label's: only what a pixel differs from the edge's mean can be
     # learned.
     soft = ((value > 0) & (value < 1)).float()
     mean = (matte * soft).sum((1, 2, 3), keepdim=True) / soft.sum((1, 2, 3), keepdim=True).clamp_min(1)
-    learned = PAINTED_EDGE_VOXELS / Appearance.blend_width_mm * soft * (matte - mean)
+    learned = TYPICAL_EDGE_VOXELS / width * soft * (matte - mean)
     return value + learned - learned.detach()
