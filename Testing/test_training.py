@@ -22,7 +22,7 @@ from training.slices import BLOCK, SliceSet, find_pairs, read_slices
 from training_data import write_label_maps, write_own_data, write_table, write_volume
 from TumorSynthLib.errors import InputError
 
-STEPS = {"mask": 20, "map": 14, "paint": 48, "brain": 8}
+STEPS = {"mask": 20, "map": 14, "paint": 96, "brain": 8}
 # Exact resume is exact in single precision; the brain's cubes cannot be made smaller, so they go faster.
 PRECISION = {"mask": "32-true", "map": "32-true", "paint": "32-true", "brain": "bf16-mixed"}
 PRESETS = {
