@@ -56,6 +56,17 @@ def synthesizer() -> LesionSynthesizer:
     return LesionSynthesizer.from_bundle("default", device="cpu")
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """More would only fight with each other over the little work that tests train on."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def open_module():
     """The module in the workbench, opened once: its background process stays warm."""

@@ -21,15 +21,9 @@ from TumorSynthLib.errors import InputError
 from TumorSynthLib.realism import encoder
 from TumorSynthLib.realism.patches import LesionPatches
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PRESET = replace(PRESETS["smoke"], steps=12, batch=8, projected=32)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

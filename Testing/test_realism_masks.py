@@ -28,14 +28,7 @@ from TumorSynthLib.realism.segmenter import build_segmenter, load_segmenter, seg
 from TumorSynthLib.spheres import ConcentricSpheres
 from TumorSynthLib.synthesis import LesionRequest
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """More would only fight with each other over so little work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # -- mask fidelity

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage
 
 pytest.importorskip("skimage")
@@ -14,8 +13,6 @@ pytest.importorskip("skimage")
 from training.realism_shapes import NoOpinion, judged, made_patches, numbers_of, of_like_size, real_patches, trial
 from training.records import LesionRecords, lesion_records
 from training.slices import BLOCK, SliceSet
-from TumorSynthLib.bundle import Bundle
-from TumorSynthLib.synthesis import LesionSynthesizer
 
 SIZE = 96
 PATIENTS = 8
@@ -36,11 +33,6 @@ def planted(roughness: float, count: int = 40, seed: int = 0) -> LesionRecords:
         masks.append(depth < 1)
     index = BLOCK * (np.arange(count) % PATIENTS)
     return lesion_records(SliceSet(np.stack(images), np.stack(masks), index, np.ones(count), True))
-
-
-@pytest.fixture(scope="module")
-def synthesizer() -> LesionSynthesizer:
-    return LesionSynthesizer(Bundle.find("default"), torch.device("cpu"), "float32")
 
 
 def test_each_lesion_is_made_as_large_as_its_real_one_and_in_its_shares(synthesizer):

@@ -22,6 +22,8 @@ from training.slices import BLOCK, SliceSet, find_pairs, read_slices
 from training_data import write_label_maps, write_own_data, write_table, write_volume
 from TumorSynthLib.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STEPS = {"mask": 20, "map": 14, "paint": 96, "brain": 8}
 # Exact resume is exact in single precision; the brain's cubes cannot be made smaller, so they go faster.
 PRECISION = {"mask": "32-true", "map": "32-true", "paint": "32-true", "brain": "bf16-mixed"}
@@ -33,15 +35,6 @@ PRESETS = {
 }
 SMALL_CUBE, SMALL_RADIUS = 32, 9.0
 EXAM_QUESTIONS = 3
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """More would only fight with each other over so little work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", autouse=True)
