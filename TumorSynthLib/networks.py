@@ -216,10 +216,12 @@ def paint(
     mask: torch.Tensor,
     softened: torch.Tensor,
     noise: torch.Tensor,
+    sharpening: float = SHARPENING,
 ) -> Painting:
     """What `G_syn` makes of the hole. It adds to the level asked for, so that levels hold from the start, and to the
     mask `softened` by a Gaussian, so that edges lie on the label: how hard, even or frayed they are is
-    learned from real ones."""
+    learned from real ones. Training asks for no `sharpening`: a painter that is shown sharpened learns to paint softer.
+    """
     import torch
 
     # One-channel parts do not tell their layout, so joining them loses it.
@@ -230,5 +232,5 @@ def paint(
     beside = (softened - FARTHEST_TISSUE) / (NEAREST_TISSUE - FARTHEST_TISSUE)
     tissue = slices * (1 - hole) + (tissue + 1) * hole
     lesion = lesion + level
-    lesion = lesion + SHARPENING * (lesion - blurred(lesion, SHARPENED_VOXELS))
+    lesion = lesion + sharpening * (lesion - blurred(lesion, SHARPENED_VOXELS))
     return Painting(lesion, matte.clamp(0, 1) * hole, tissue, beside.clamp(0, 1) * hole)

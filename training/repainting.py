@@ -8,7 +8,7 @@ from torch import Tensor
 
 from TumorSynthLib.blending import TYPICAL_EDGE_VOXELS, seam
 from TumorSynthLib.calibration import matte_of_volume
-from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, Painting, blurred, paint, share_of_strands
+from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, SHARPENING, Painting, blurred, paint, share_of_strands
 from TumorSynthLib.painting import HOLE_MARGIN_VOXELS, LEVEL_SOFTNESS_VOXELS, MASK_SOFTNESS_VOXELS
 from TumorSynthLib.parameters import Appearance
 
@@ -24,10 +24,12 @@ def painting_of(
     mask: Tensor,
     noise: Tensor,
     painted_edge: float | None = TYPICAL_EDGE_VOXELS,
+    sharpening: float = 0.0,
 ) -> Painting:
-    """As the engine paints and finishes it: as much shows as the label has, in a seam of the usual width."""
+    """As the engine paints and finishes it: as much shows as the label has, in a seam of the usual width. Training takes
+    the defaults, a trial what the engine does: the edge's own width, measured, and sharpened paint."""
     soft = blurred(mask, MASK_SOFTNESS_VOXELS) * hole
-    painting = paint(painter, image, hole, level, soft, blurred(mask, MATTE_SOFTNESS_VOXELS), noise)
+    painting = paint(painter, image, hole, level, soft, blurred(mask, MATTE_SOFTNESS_VOXELS), noise, sharpening)
     radii = (mask.sum((1, 2, 3)) / np.pi).sqrt().tolist()
     strands = torch.tensor([share_of_strands(radius) for radius in radii]).view(-1, 1, 1, 1).to(mask)
     return painting._replace(matte=_finished(painting.matte, mask, painted_edge), beside=painting.beside * strands)
@@ -54,7 +56,7 @@ def repainted(painter: torch.nn.Module, patches: Patches, base: Tensor, chance: 
     level = level_shown(patches.level, patches.mask, LEVEL_SOFTNESS_VOXELS)
     noise = chance.normal(*hole.shape)
     shown = (t.to(device) for t in (patches.image, hole, level, patches.mask, noise))
-    return painting_of(painter, *shown, painted_edge=None).over(base.to(device)).cpu()
+    return painting_of(painter, *shown, painted_edge=None, sharpening=SHARPENING).over(base.to(device)).cpu()
 
 
 def _finished(matte: Tensor, mask: Tensor, painted_edge: float | None) -> Tensor:
