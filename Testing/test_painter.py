@@ -15,11 +15,11 @@ from scipy import ndimage
 
 from training.loop import Chance
 from training.losses import FocalFrequency, SlicedTexture
-from training.paint_patches import dilated, holes_elsewhere, lesion_holes
+from training.paint_patches import Patches, dilated, holes_elsewhere, lesion_holes, level_shown
 from training.presets import task_of
 from training.realism_sets import write_sets
 from training.records import read_records
-from training.repainting import painting_of
+from training.repainting import painting_of, repainted
 from training.slices import BLOCK, SliceSet
 from training.starting import begin_with
 from training_data import write_own_data
@@ -35,6 +35,7 @@ from TumorSynthLib.networks import (
     build_network,
     paint,
 )
+from TumorSynthLib.painting import HOLE_MARGIN_VOXELS, LEVEL_SOFTNESS_VOXELS
 from TumorSynthLib.realism.archives import read_archive
 
 
@@ -43,7 +44,8 @@ class Answering(torch.nn.Module):
 
     def __init__(self, lesion: float, matte: float, tissue: float) -> None:
         super().__init__()
-        self.answer = torch.tensor([lesion, matte, tissue]).view(1, 3, 1, 1)
+        answer = torch.tensor([lesion, matte, tissue]).view(1, 3, 1, 1)
+        self.answer = torch.nn.Parameter(answer, requires_grad=False)
 
     def forward(self, shown: torch.Tensor) -> torch.Tensor:
         return self.answer.expand(len(shown), 3, *shown.shape[2:])
@@ -141,6 +143,21 @@ def test_training_shows_edges_as_the_engine_finishes_them_and_teaches_what_can_s
     got, foretold = float(((moved - matte.detach()) * half).sum()), float((part * step).sum())
     assert float(whole.abs().sum()) < 0.01 * float(part.abs().sum())
     assert got == pytest.approx(foretold, rel=0.15) and got > 0
+
+
+def test_a_painter_learns_from_what_it_paints_and_is_tried_by_what_is_delivered_sharpened():
+    mask, noise = disc(14), torch.zeros(1, 1, 48, 48)
+    image = level = 1.5 + texture(2)
+    hole = dilated(mask, HOLE_MARGIN_VOXELS)
+    seen = painting_of(Answering(0, 0, 0), image, hole, level, mask, noise).lesion
+    assert torch.allclose(seen, level)
+    classes = (3 * mask).long()
+    delivered = repainted(Answering(0, 0, 0), Patches(image, classes, level), torch.ones_like(image), Chance(1, 0))
+    core = disc(9) > 0
+    asked = level_shown(level, mask, LEVEL_SOFTNESS_VOXELS)
+    sharpened = asked + SHARPENING * (asked - blurred(asked, SHARPENED_VOXELS))
+    assert torch.allclose(delivered[core], sharpened[core], atol=1e-5)
+    assert not torch.allclose(delivered[core], asked[core], atol=1e-3)
 
 
 def test_texture_is_judged_by_what_it_is_made_of_not_by_where_it_lies():

@@ -24,7 +24,7 @@ from TumorSynthLib.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-STEPS = {"mask": 20, "map": 14, "paint": 96, "brain": 8}
+STEPS = {"mask": 20, "map": 14, "paint": 128, "brain": 8}
 # Exact resume is exact in single precision; the brain's cubes cannot be made smaller, so they go faster.
 PRECISION = {"mask": "32-true", "map": "32-true", "paint": "32-true", "brain": "bf16-mixed"}
 PRESETS = {

@@ -84,7 +84,7 @@ PRESETS = {
     "10%": PaintPreset(steps=6000, fraction=0.1),
     "30%": PaintPreset(steps=6000, fraction=0.3),
     "50%": PaintPreset(steps=6000, fraction=0.5),
-    "smoke": PaintPreset(steps=96, batch=8, fraction=0.1, learning_rate=1e-3, warm_up=0.75, small_lesions_from=1.0),
+    "smoke": PaintPreset(steps=128, batch=8, fraction=0.1, learning_rate=1e-3, warm_up=0.75, small_lesions_from=1.0),
 }
 
 

@@ -26,8 +26,8 @@ def painting_of(
     painted_edge: float | None = TYPICAL_EDGE_VOXELS,
     sharpening: float = 0.0,
 ) -> Painting:
-    """As the engine paints and finishes it: as much shows as the label has, in a seam of the usual width. Training takes
-    the defaults, a trial what the engine does: the edge's own width, measured, and sharpened paint."""
+    """As the engine paints and finishes it: as much shows as the label has, in a seam of the usual width. Training
+    takes the defaults; a trial does what the engine does: the edge's own width, measured, and sharpened paint."""
     soft = blurred(mask, MASK_SOFTNESS_VOXELS) * hole
     painting = paint(painter, image, hole, level, soft, blurred(mask, MATTE_SOFTNESS_VOXELS), noise, sharpening)
     radii = (mask.sum((1, 2, 3)) / np.pi).sqrt().tolist()
