@@ -46,7 +46,7 @@ MATTE_FREEDOM = 0.4
 NEAREST_TISSUE, FARTHEST_TISSUE = 0.12, 0.02
 # Averaged weights paint grain a little softer than each of those averaged: so much more of what is finer than this
 # brings it back to that of real lesions (tuned on development patients).
-SHARPENING, SHARPENED_VOXELS = 0.15, 0.6
+SHARPENING, SHARPENED_VOXELS = 0.25, 0.6
 # What is finer than this is grain or strand, what is not is shade.
 GRAIN_VOXELS = 1.5
 # Lesions of the smaller radius (voxels) show none of that tissue, those of the larger one all: strands and clefts
