@@ -79,7 +79,7 @@ class PaintPreset:
 
 PRESETS = {
     "default": PaintPreset(steps=6000),
-    "refined": PaintPreset(steps=11500, learning_rate=5e-4, warm_up=0.03, small_lesions_from=1.0, elsewhere_share=0.8),
+    "refined": PaintPreset(steps=12100, learning_rate=5e-4, warm_up=0.03, small_lesions_from=1.0, elsewhere_share=0.8),
     "axial": PaintPreset(steps=6000, axes=(2,)),
     "10%": PaintPreset(steps=6000, fraction=0.1),
     "30%": PaintPreset(steps=6000, fraction=0.3),

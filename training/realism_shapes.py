@@ -10,6 +10,8 @@ area is taken, and its map gets the real one's shares. What then can tell is for
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
 import sys
 from collections.abc import Iterator
@@ -48,6 +50,7 @@ DEPTH = (0.4, 1.2)
 # Areas of slices count as alike up to this logarithm of their ratio.
 ALIKE = 0.05
 HALVINGS = 3
+MOST_PLACES = 50
 # What is judged of what: outlines by their shape, maps by how their levels are arranged where no edge blurs them.
 QUESTIONS = {"outline": ("shape",), "map": ("core",)}
 
@@ -122,18 +125,22 @@ def made_patches(records: LesionRecords, synthesizer: LesionSynthesizer, seed: i
     windows = []
     for row in range(len(records)):
         rng = np.random.default_rng([seed, row])
-        for request in _requests(records, row, host, brain, depth, rng):
-            try:
-                lesion = synthesizer.paint(host, brain, request)
-            except InputError:  # no room just there: another place
-                continue
-            break
+        lesion = _first_with_room(synthesizer, host, brain, _requests(records, row, host, depth, rng))
         windows.append(_window(slice_like(lesion, records, row, rng)))
     return _patches(windows, records)
 
 
+def _first_with_room(
+    synthesizer: LesionSynthesizer, host: HostBrain, brain: Brain, requests: Iterator[LesionRequest]
+) -> PaintedLesion:
+    for request in itertools.islice(requests, MOST_PLACES):
+        with contextlib.suppress(InputError):  # no room just there
+            return synthesizer.paint(host, brain, request)
+    raise InputError(f"no room in the sample brain for a lesion of {request.spheres.outer_radius_mm:.0f} mm radius")
+
+
 def _requests(
-    records: LesionRecords, row: int, host: HostBrain, brain: Brain, depth: np.ndarray, rng: np.random.Generator
+    records: LesionRecords, row: int, host: HostBrain, depth: np.ndarray, rng: np.random.Generator
 ) -> Iterator[LesionRequest]:
     radius = records.sphere_radius[row] * rng.uniform(*WIDER)
     inner = 1 - np.concatenate([[0.0], np.cumsum(records.shell_fractions[row])[:-1]])
