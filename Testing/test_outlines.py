@@ -52,10 +52,15 @@ def test_an_outline_drawn_beside_the_edge_comes_to_lie_within_a_pixel_of_it(radi
 
 
 @settings(max_examples=40, deadline=None)
-@given(radius=st.floats(15, 20), **DRAWN_BESIDE)
+@given(radius=st.floats(13, 20), **DRAWN_BESIDE)
 def test_of_lesions_that_are_large_beside_a_pixel_it_finds_the_edge(radius, **drawn):
+    assert dice(*found_and_true(radius, **drawn)) >= 0.95
+
+
+@settings(max_examples=40, deadline=None)
+@given(radius=st.floats(15, 20), **DRAWN_BESIDE)
+def test_and_their_area(radius, **drawn):
     found, lesion = found_and_true(radius, **drawn)
-    assert dice(found, lesion) >= 0.95
     assert found.sum() == pytest.approx(lesion.sum(), rel=0.08)
 
 

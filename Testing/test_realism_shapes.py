@@ -13,6 +13,7 @@ pytest.importorskip("skimage")
 from training.realism_shapes import NoOpinion, judged, made_patches, numbers_of, of_like_size, real_patches, trial
 from training.records import LesionRecords, lesion_records
 from training.slices import BLOCK, SliceSet
+from TumorSynthLib.errors import InputError
 
 SIZE = 96
 PATIENTS = 8
@@ -92,11 +93,14 @@ def test_a_trial_reports_the_engine_beside_real_halves(synthesizer):
             assert 0 <= low <= area <= high <= 1
 
 
-def test_dots_and_what_no_cube_holds_stay_out():
+def test_dots_and_what_no_cube_holds_stay_out(synthesizer):
     records = planted(0.05, 12)
     small, large = (replace(records, classes=_grown(records.classes, radius)) for radius in (3, 20))
-    assert len(of_like_size(small)) == len(of_like_size(large)) == 0
     assert len(of_like_size(records)) == 12
+    for others in (small, large):
+        assert len(of_like_size(others)) == 0
+        with pytest.raises(InputError, match="no lesion slice of 4 to 17 pixels"):
+            trial(of_like_size(others), synthesizer, seed=0)
 
 
 def _grown(classes: np.ndarray, radius: float) -> np.ndarray:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from TumorSynthLib.cube import CUBE_SIZE, MAX_RADIUS_VOXELS, window_for_mask
 from TumorSynthLib.networks import UpSampling, build_network, map_input
-from TumorSynthLib.spheres import ConcentricSpheres, Structure
+from TumorSynthLib.spheres import ConcentricSpheres
 
 from .adversarial import SliceJudgedTask
 from .discriminators import PatchDiscriminator
@@ -125,10 +125,7 @@ class MapTask(SliceJudgedTask):
         whole = grow_lesion(crop_brain(self.brains, chance, radius), radius, chance)
         window = window_for_mask(whole.mask)
         lesion = seen_through(whole, window)
-        order = float(records.order[row])
-        values = (1.0, 0.75, 0.5) if order < 0 else (0.5, 0.75, 1.0)
-        structure = Structure("record", values, 1 - abs(order), 0.7, 1.6)
-        spheres, grid = spheres_in_voxels(lesion, records.shell_fractions[row], structure=structure)
+        spheres, grid = spheres_in_voxels(lesion, records.shell_fractions[row], structure=records.structure(row))
         noise = structure_noise(chance, radius)[(window,) * 3]
         classes = share_out_classes(lesion.mask, spheres, noise)
         return MapCase(spheres, lesion.mask, classes, map_input(lesion.mask, spheres, spheres.image(grid), noise), row)

@@ -152,6 +152,6 @@ def in_square(picture: np.ndarray, side: int) -> np.ndarray:
 def any_spheres(lesion: ProceduralLesion, records: LesionRecords, chance: Chance) -> np.ndarray:
     """A sphere image as volume match would give it: shells of some real lesion, values running its way."""
     row = int(chance.numpy.integers(len(records)))
-    values = (1.0, 0.75, 0.5) if records.order[row] < 0 else (0.5, 0.75, 1.0)
+    values = records.structure(row).values
     spheres, grid = spheres_in_voxels(lesion, records.shell_fractions[row], values=values)
     return spheres.image(grid)

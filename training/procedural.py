@@ -113,10 +113,15 @@ def spheres_in_voxels(
     lesion: ProceduralLesion, shares: np.ndarray, **structure: object
 ) -> tuple[ConcentricSpheres, Grid]:
     """Volume-matched spheres in the cube's own voxels (an identity grid, so millimetres are voxels)."""
-    inner = 1 - np.concatenate([[0.0], np.cumsum(shares)[:-1]])
     center = np.argwhere(lesion.mask).mean(0)
-    spheres = ConcentricSpheres(tuple(center), tuple(lesion.radius * inner ** (1 / 3)), **structure)  # type: ignore[arg-type]
+    spheres = ConcentricSpheres(tuple(center), radii_of_shells(lesion.radius, shares), **structure)  # type: ignore[arg-type]
     return spheres, Grid(np.eye(4), lesion.mask.shape)  # type: ignore[arg-type]
+
+
+def radii_of_shells(radius: float, shares: np.ndarray) -> tuple[float, ...]:
+    """Of the spheres whose shells, outermost first, have these shares of the largest one's volume."""
+    inner = 1 - np.concatenate([[0.0], np.cumsum(shares)[:-1]])
+    return tuple(radius * inner ** (1 / 3))
 
 
 def share_out_classes(mask: np.ndarray, spheres: ConcentricSpheres, noise: np.ndarray) -> np.ndarray:

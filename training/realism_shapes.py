@@ -33,10 +33,11 @@ from TumorSynthLib.realism.comparisons import real_halves
 from TumorSynthLib.realism.patches import LesionPatches
 from TumorSynthLib.realism.two_sample import TwoSampleResult, feature_test
 from TumorSynthLib.sample import sample_brain
-from TumorSynthLib.spheres import ConcentricSpheres, Structure
+from TumorSynthLib.spheres import ConcentricSpheres
 from TumorSynthLib.synthesis import LesionRequest, LesionSynthesizer
 
 from .presets import slices_source
+from .procedural import radii_of_shells
 from .records import CLASSES, LesionRecords, read_records
 from .slices import BLOCK
 
@@ -81,6 +82,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the figures, as JSON")
     chosen = parser.parse_args()
     try:
+        if chosen.out and not chosen.out.parent.is_dir():
+            raise InputError(f"--out {chosen.out}: there is no folder {chosen.out.parent}; make it first")
         visible = chosen.outlines == "visible"
         records = read_records(slices_source(chosen.data), part=chosen.part, visible_outlines=visible)
         records = of_like_size(records)
@@ -104,6 +107,8 @@ def of_like_size(records: LesionRecords) -> LesionRecords:
 
 def trial(records: LesionRecords, synthesizer: LesionSynthesizer, seed: int) -> dict[str, list[Verdict]]:
     """The engine's lesions against real ones, and halves of the real patients against each other."""
+    if not len(records):
+        raise InputError(f"no lesion slice of {RADII[0]:g} to {RADII[1]:g} pixels radius in this part of the data")
     real = real_patches(records)
     made = made_patches(records, synthesizer, seed)
     halves = [judged(real.select(one), real.select(other), seed) for one, other in real_halves(real, seed, HALVINGS)]
@@ -143,15 +148,12 @@ def _requests(
     records: LesionRecords, row: int, host: HostBrain, depth: np.ndarray, rng: np.random.Generator
 ) -> Iterator[LesionRequest]:
     radius = records.sphere_radius[row] * rng.uniform(*WIDER)
-    inner = 1 - np.concatenate([[0.0], np.cumsum(records.shell_fractions[row])[:-1]])
-    order = float(records.order[row])
-    values = (1.0, 0.75, 0.5) if order < 0 else (0.5, 0.75, 1.0)
-    structure = Structure("record", values, 1 - abs(order), 0.7, 1.6)
+    radii = radii_of_shells(radius, records.shell_fractions[row])
     low, high = np.array(DEPTH) * radius
     places = np.argwhere((depth >= min(low, 0.9 * depth.max())) & (depth <= high))
     while True:
         center = host.grid.to_ras(places[rng.integers(len(places))])
-        spheres = ConcentricSpheres(tuple(center), tuple(radius * inner ** (1 / 3)), structure=structure)
+        spheres = ConcentricSpheres(tuple(center), radii, structure=records.structure(row))
         yield LesionRequest(spheres, seed=int(rng.integers(2**31)))
 
 

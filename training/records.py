@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage.filters import threshold_multiotsu
 
 from TumorSynthLib.networks import rank_in_unit_interval
+from TumorSynthLib.spheres import Structure
 
 from .outlines import with_visible_outlines
 from .slices import SliceSet, read_slices
@@ -55,6 +56,12 @@ class LesionRecords:
         """Volume match: shares of the spheres' shells, outermost first; a bright rim puts the bright class outside."""
         rim_is_bright = self.order < 0
         return np.where(rim_is_bright[:, None], self.fractions[:, ::-1], self.fractions)
+
+    def structure(self, row: int) -> Structure:
+        """What to ask for in order to get a lesion that is built like this one."""
+        order = float(self.order[row])
+        values = (1.0, 0.75, 0.5) if order < 0 else (0.5, 0.75, 1.0)
+        return Structure("record", values, 1 - abs(order), 0.7, 1.6)
 
 
 def classify(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
