@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from cases import ROOT, assert_refused, tumorsynth
 from cohort_cases import lasting, options, small, two_hosts
 from TumorSynthLib.cohorts import make_cohort
 
-pytest.importorskip("distributed")
+Client = pytest.importorskip("distributed").Client
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,13 @@ def start(log: Path, *arguments: object) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", *map(str, arguments)], stdout=stream, stderr=stream, env=environment, cwd=log.parent
         )
+
+
+def await_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -60,17 +68,23 @@ def cluster(tmp_path):
             process.wait()
 
 
-def test_a_cohort_of_a_cluster_that_loses_a_worker_is_the_same(cluster, hosts, tmp_path):
+@pytest.mark.parametrize("having_finished", [1, 6], ids=["midway", "with cases it finished"])
+def test_a_cohort_of_a_cluster_that_loses_a_worker_is_the_same(having_finished, cluster, hosts, tmp_path):
+    """Also where it dies before its answers are fetched: what they told is then found out again by the other."""
     address, workers = cluster
     make_cohort(small(hosts, cases=6), tmp_path / "alone")
     folder = tmp_path / "cohort"
 
-    def kill_one_midway(event) -> None:
-        if event.stage == "making cases" and event.done == 1 and workers[0].poll() is None:
+    def kill_one(event) -> None:
+        if event.stage != "making cases" or event.done != 1 or workers[0].poll() is not None:
+            return
+        with Client(address, set_as_default=False) as onlooker:
+            await_until(lambda: sum(map(len, onlooker.has_what().values())) >= having_finished)
             workers[0].send_signal(signal.SIGKILL)
             workers[0].wait()
+            await_until(lambda: len(onlooker.nthreads()) == 1)
 
-    summary = make_cohort(small(hosts, cases=6), folder, scheduler=address, progress=kill_one_midway)
+    summary = make_cohort(small(hosts, cases=6), folder, scheduler=address, progress=kill_one)
     assert workers[0].poll() == -signal.SIGKILL and workers[1].poll() is None
     assert (summary.made, summary.failures) == (6, ())
     assert lasting(folder) == lasting(tmp_path / "alone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -66,25 +67,37 @@ class DaskCrew:
             while waiting and not stopping():
                 with suppress(Empty):
                     future = finished.get(timeout=_POLL_SECONDS)
-                    yield self._outcome(future, waiting.pop(future))
+                    outcome = self._outcome(future, waiting[future])
+                    if outcome is None:
+                        finished.put(future)
+                        continue
+                    del waiting[future]
+                    yield outcome
                     future.release()
         finally:
             if waiting:
                 self._client.cancel(list(waiting), force=True)
 
-    def _outcome(self, future: Future, task: Task) -> Outcome:
+    def _outcome(self, future: Future, task: Task) -> Outcome | None:
+        """None while there is none: a worker that dies may take with it what a finished task answered, and the
+        scheduler then gives that task to another."""
         from distributed.scheduler import KilledWorker
 
-        if future.status == "cancelled" or future.status == "lost":
-            raise ResourceError("the Dask scheduler is gone, or gave this run up; --resume goes on from here")
-        error = future.exception()
-        if error is None:
-            return Outcome.of(future.result())
-        if isinstance(error, KilledWorker):
+        try:
+            return Outcome.of(future.result(timeout=_POLL_SECONDS))
+        except CancelledError as error:
+            gone = "the Dask scheduler is gone, or gave this run up; --resume goes on from here"
+            raise ResourceError(gone) from error
+        except KilledWorker:
             return Outcome(task, "failed", "every worker that tried it died (out of memory, or killed)")
-        if isinstance(error, ImportError):
-            raise InputError(f"a Dask worker lacks TumorSynth ({error}); install the same version on all workers")
-        return Outcome(task, "failed", f"a mistake of TumorSynth itself ({error})", trace=repr(error))
+        except ImportError as error:
+            raise InputError(
+                f"a Dask worker lacks TumorSynth ({error}); install the same version on all workers"
+            ) from error
+        except Exception as error:
+            if isinstance(error, TimeoutError) and future.status != "error":
+                return None
+            return Outcome(task, "failed", f"a mistake of TumorSynth itself ({error})", trace=repr(error))
 
     def close(self) -> None:
         self._client.close()
