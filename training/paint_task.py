@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from TumorSynthLib.networks import blurred, build_network
+from TumorSynthLib.networks import UpSampling, blurred, build_network
 
 from .adversarial import AdversarialTask
 from .discriminators import TwoScaleDiscriminator
@@ -44,6 +44,7 @@ PENALTY_EVERY = 8
 @dataclass(frozen=True)
 class PaintPreset:
     steps: int
+    upsampling: UpSampling = "upsampling+convolution"
     batch: int = 16
     fraction: float = 1.0
     # Of the user's own volumes: 0 sagittal, 1 coronal, 2 axial. The 2D set mixes all three.
@@ -80,6 +81,7 @@ class PaintPreset:
 PRESETS = {
     "default": PaintPreset(steps=6000),
     "refined": PaintPreset(steps=12100, learning_rate=5e-4, warm_up=0.03, small_lesions_from=1.0, elsewhere_share=0.8),
+    "transposed": PaintPreset(steps=6000, upsampling="transposed convolution"),
     "axial": PaintPreset(steps=6000, axes=(2,)),
     "10%": PaintPreset(steps=6000, fraction=0.1),
     "30%": PaintPreset(steps=6000, fraction=0.3),
@@ -107,7 +109,7 @@ class PaintTask(AdversarialTask):
             read_records(source, fraction=preset.fraction, axes=preset.axes, visible_outlines=visible)
         )
         self.shown = PatchSource(read_records(source, part="validation", axes=preset.axes, visible_outlines=visible))
-        painter = build_network("paint").to(memory_format=torch.channels_last)
+        painter = build_network("paint", preset.upsampling).to(memory_format=torch.channels_last)
         discriminator = TwoScaleDiscriminator(5, preset.spectral_norm).to(memory_format=torch.channels_last)
         self.networks = {"painter": painter, "discriminator": discriminator}
         self.optimizers = {
