@@ -84,6 +84,7 @@ set(TUMORSYNTH_PYTHON_SCRIPTS
   TumorSynthLib/dicom/stamp.py
   TumorSynthLib/dicom/uids.py
   TumorSynthLib/errors.py
+  TumorSynthLib/grain.py
   TumorSynthLib/grid.py
   TumorSynthLib/host.py
   TumorSynthLib/itk_files.py

@@ -16,7 +16,7 @@ DICOM_READING = {f"dicom.{name}" for name in ("headers", "library", "pixels", "r
 FLOORS = (
     {"errors", "grid", "parameters", "random_fields", "itk_files", "volume_files", "cube", "spheres", "host", "sample"}
     | DICOM_READING,
-    {"blending", "mass_effect", "oedema", "calibration", "networks"},
+    {"blending", "mass_effect", "oedema", "calibration", "grain", "networks"},
     {"bundle", "brain_mask", "painting"},
     {"labelling", "composition", "composition_memory", "provenance", "case_files", "synthesis", "pictures"},
     {"background", "dicom", "lesion_lists", "replay", "option_names"},

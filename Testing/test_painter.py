@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from training.loop import Chance
 from training.losses import FocalFrequency, SlicedTexture
-from training.paint_patches import Patches, dilated, holes_elsewhere, lesion_holes, level_shown
+from training.paint_patches import Patches, dilated, holes_elsewhere, lesion_holes
 from training.presets import task_of
 from training.realism_sets import write_sets
 from training.records import read_records
@@ -27,15 +27,9 @@ from TumorSynthLib import blending
 from TumorSynthLib.bundle import Bundle
 from TumorSynthLib.calibration import matte_of_volume
 from TumorSynthLib.errors import InputError
-from TumorSynthLib.networks import (
-    MATTE_SOFTNESS_VOXELS,
-    SHARPENED_VOXELS,
-    SHARPENING,
-    blurred,
-    build_network,
-    paint,
-)
-from TumorSynthLib.painting import HOLE_MARGIN_VOXELS, LEVEL_SOFTNESS_VOXELS
+from TumorSynthLib.grain import UNEVENNESS, as_delivered
+from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, blurred, build_network, paint
+from TumorSynthLib.painting import HOLE_MARGIN_VOXELS
 from TumorSynthLib.realism.archives import read_archive
 
 
@@ -145,19 +139,36 @@ def test_training_shows_edges_as_the_engine_finishes_them_and_teaches_what_can_s
     assert got == pytest.approx(foretold, rel=0.15) and got > 0
 
 
-def test_a_painter_learns_from_what_it_paints_and_is_tried_by_what_is_delivered_sharpened():
+def test_a_painter_learns_from_what_it_paints_and_not_from_what_is_delivered():
     mask, noise = disc(14), torch.zeros(1, 1, 48, 48)
     image = level = 1.5 + texture(2)
-    hole = dilated(mask, HOLE_MARGIN_VOXELS)
-    seen = painting_of(Answering(0, 0, 0), image, hole, level, mask, noise).lesion
+    seen = painting_of(Answering(0, 0, 0), image, dilated(mask, HOLE_MARGIN_VOXELS), level, mask, noise).lesion
     assert torch.allclose(seen, level)
-    classes = (3 * mask).long()
-    delivered = repainted(Answering(0, 0, 0), Patches(image, classes, level), torch.ones_like(image), Chance(1, 0))
-    core = disc(9) > 0
-    asked = level_shown(level, mask, LEVEL_SOFTNESS_VOXELS)
-    sharpened = asked + SHARPENING * (asked - blurred(asked, SHARPENED_VOXELS))
-    assert torch.allclose(delivered[core], sharpened[core], atol=1e-5)
-    assert not torch.allclose(delivered[core], asked[core], atol=1e-3)
+
+
+def test_what_is_delivered_is_sharper_and_its_grain_uneven_about_the_same_shade():
+    lesion, none = 1.5 + texture(2, 0.7), torch.zeros(1, 1, 48, 48)
+    even = as_delivered(lesion, none)
+    finest, as_painted = ((image - blurred(image, 0.6)).std() for image in (even, lesion))
+    assert 1.05 < float(finest / as_painted) < 1.25
+    halves = none.clone()
+    halves[..., :24], halves[..., 24:] = 1, -1
+    uneven = as_delivered(lesion, halves)
+    grain = (uneven - blurred(uneven, 2.0))[0, 0]
+    assert float(grain[:, :18].std() / grain[:, 30:].std()) == pytest.approx(np.exp(2 * UNEVENNESS), rel=0.15)
+    assert torch.allclose(blurred(uneven, 4.0)[..., 8:16], blurred(even, 4.0)[..., 8:16], atol=0.01)
+
+
+@pytest.mark.parametrize("shade", [-0.1, 0.1])
+def test_a_trial_paints_each_class_at_the_level_that_it_has_in_the_patch(shade):
+    """Whatever the painter thinks of it: this one answers too dark, or too bright."""
+    mask, rim = disc(16), disc(16) - disc(9)
+    classes = (mask + 2 * rim).long()
+    level = 1 + 0.1 * mask + 0.5 * rim
+    base = torch.full_like(mask, 0.9)
+    delivered = repainted(Answering(shade, 0, 0), Patches(base, classes, level), base, Chance(1, 0))
+    for part, asked in ((rim, 1.6), (disc(9), 1.1)):
+        assert float(delivered[part > 0].mean()) == pytest.approx(asked, abs=0.02)
 
 
 def test_texture_is_judged_by_what_it_is_made_of_not_by_where_it_lies():
@@ -200,9 +211,7 @@ def test_a_painter_of_one_answer_begins_as_one_of_three(tmp_path):
     begin_with(network, tmp_path / "paint.safetensors")
     mask = disc(8)
     made = painted(network, mask)
-    lesion = made.tissue + 0.5
-    lesion = lesion + SHARPENING * (lesion - blurred(lesion, SHARPENED_VOXELS))
-    assert torch.allclose(made.lesion[mask > 0], lesion[mask > 0], atol=1e-5)
+    assert torch.allclose(made.lesion[mask > 0], made.tissue[mask > 0] + 0.5, atol=1e-5)
     assert torch.equal(made.matte, painted(Answering(0, 0, 0), mask).matte)
 
 

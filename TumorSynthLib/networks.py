@@ -44,9 +44,6 @@ MATTE_FREEDOM = 0.4
 # Tissue beside a lesion is not as it would be without: it has strands, vessels, clefts. The painter's own shows fully
 # where the blurred mask is above the first, about 1.7 voxels off the label, and not at all 3 voxels off it.
 NEAREST_TISSUE, FARTHEST_TISSUE = 0.12, 0.02
-# Averaged weights paint grain a little softer than each of those averaged: so much more of what is finer than this
-# brings it back to that of real lesions (tuned on development patients).
-SHARPENING, SHARPENED_VOXELS = 0.25, 0.6
 # What is finer than this is grain or strand, what is not is shade.
 GRAIN_VOXELS = 1.5
 # Lesions of the smaller radius (voxels) show none of that tissue, those of the larger one all: strands and clefts
@@ -216,12 +213,10 @@ def paint(
     mask: torch.Tensor,
     softened: torch.Tensor,
     noise: torch.Tensor,
-    sharpening: float = SHARPENING,
 ) -> Painting:
     """What `G_syn` makes of the hole. It adds to the level asked for, so that levels hold from the start, and to the
     mask `softened` by a Gaussian, so that edges lie on the label: how hard, even or frayed they are is
-    learned from real ones. Training asks for no `sharpening`: a painter that is shown sharpened learns to paint softer.
-    """
+    learned from real ones."""
     import torch
 
     # One-channel parts do not tell their layout, so joining them loses it.
@@ -231,6 +226,4 @@ def paint(
     matte = 0.5 + MATTE_SLOPE * (softened - 0.5) + MATTE_FREEDOM * near_edge * torch.tanh(matte)
     beside = (softened - FARTHEST_TISSUE) / (NEAREST_TISSUE - FARTHEST_TISSUE)
     tissue = slices * (1 - hole) + (tissue + 1) * hole
-    lesion = lesion + level
-    lesion = lesion + sharpening * (lesion - blurred(lesion, SHARPENED_VOXELS))
-    return Painting(lesion, matte.clamp(0, 1) * hole, tissue, beside.clamp(0, 1) * hole)
+    return Painting(lesion + level, matte.clamp(0, 1) * hole, tissue, beside.clamp(0, 1) * hole)

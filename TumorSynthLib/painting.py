@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-from .blending import fine_detail, noise_level, within_ceiling
-from .calibration import centred_field, matte_of_volume, split_by_shares, spread_outwards
+from .blending import fine_detail, noise_level, seam, within_ceiling
+from .calibration import centred_field, matte_of_volume, split_by_shares, spread_outwards, with_levels
 from .cube import WINDOW_RADII, brain_prior, cube_around, window_for_mask, window_for_radius
 from .errors import InputError
+from .grain import PATCH_VOXELS, as_delivered
 from .grid import Grid, box_of, canonical_axes, resample
 from .host import HostBrain
 from .networks import MATTE_SOFTNESS_VOXELS, map_input, mask_input, mask_logits, memory_layout, paint, share_of_strands
+from .parameters import Appearance
 from .random_fields import outline_field, smooth_field
 from .spheres import ConcentricSpheres
 
@@ -139,8 +141,8 @@ def generate(
     field, mask = _mask(networks["mask"], cube, brain, brain_cube, known, spheres_image, seed, device)
     score = _map(networks["map"], cube, mask, known, spheres_image, seed, device)
     ceiling = _ceiling(host) / white_matter
-    level = _level(mask, score, spheres, ceiling)
-    parts = _paint(networks["paint"], host_cube, mask, level, seed, device)
+    levels = _levels(mask, score, spheres, ceiling)
+    parts = _paint(networks["paint"], host_cube, float(cube.voxel_mm[0]), mask, levels, seed, device)
     noise = local_noise(host, brain, center)
     return PaintedLesion(spheres, seed, cube, white_matter, noise, ceiling, field, mask, score, *parts)
 
@@ -280,21 +282,32 @@ def grey_values(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres)
     return out
 
 
-def _level(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres, ceiling: float) -> np.ndarray:
-    """How bright the painter is to make each voxel. Classes enter softened: a painter shown steps paints steps."""
-    structure = spheres.resolved_structure
+class _Levels(NamedTuple):
+    """How bright the painter is to make each voxel, the class of those inside the lesion (-1 outside), and the level
+    asked for each class."""
+
+    shown: np.ndarray
+    classes: np.ndarray
+    asked: np.ndarray
+
+
+def _levels(mask: np.ndarray, score: np.ndarray, spheres: ConcentricSpheres, ceiling: float) -> _Levels:
+    """Classes enter the painter softened: one that is shown steps paints steps."""
+    values, shares = spheres.ranked_values()
+    asked = np.maximum(np.asarray(spheres.resolved_structure.level_of(values), np.float32), 0)
+    asked = within_ceiling(asked, float(asked.max()), ceiling)
+    classes = np.full(mask.shape, -1, np.int8)
+    classes[mask] = split_by_shares(score[mask], shares)
     window = box_of(mask, int(4 * LEVEL_SOFTNESS_VOXELS + 0.5) + 1)
     inside = mask[window]
-    level = np.asarray(structure.level_of(grey_values(inside, score[window], spheres)), np.float32)
     weight = ndimage.gaussian_filter(inside.astype(np.float32), LEVEL_SOFTNESS_VOXELS)
-    soft = ndimage.gaussian_filter(np.where(inside, level, 0), LEVEL_SOFTNESS_VOXELS) / np.maximum(weight, 1e-3)
-    level = np.where(weight > 1e-3, soft, 1)
-    out = np.ones(mask.shape, np.float32)
-    out[window] = within_ceiling(np.maximum(level, 0), float(structure.level_of(max(structure.values))), ceiling)
-    return out
+    soft = ndimage.gaussian_filter(np.where(inside, asked[classes[window]], 0), LEVEL_SOFTNESS_VOXELS)
+    shown = np.ones(mask.shape, np.float32)
+    shown[window] = np.where(weight > 1e-3, soft / np.maximum(weight, 1e-3), 1)
+    return _Levels(shown, classes, asked)
 
 
-def _paint(network, host_cube, mask, level, seed, device) -> tuple[np.ndarray, ...]:
+def _paint(network, host_cube, voxel_mm, mask, levels, seed, device) -> tuple[np.ndarray, ...]:
     """Paints the axial slices that meet the lesion; noise is shared between neighbours, for continuity. Answers with
     the lesion, its matte, the detail of the tissue beside it, and how much of that shows."""
     import torch
@@ -303,18 +316,23 @@ def _paint(network, host_cube, mask, level, seed, device) -> tuple[np.ndarray, .
     slices = np.flatnonzero(ndimage.binary_dilation(mask.any((0, 1)), iterations=SLICES_BEYOND))
     rows, columns = (_context(hole.any((1 - axis, 2))) for axis in (0, 1))
     box = (rows, columns, slice(slices[0], slices[-1] + 1))
-    noise = _paint_noise(seed, mask.shape)[box]
+    noise, uneven = _paint_noise(seed, mask.shape)[box], _unevenness(seed, mask.shape)[box]
     noise = noise / noise.std()
     soft = _softened(mask, MASK_SOFTNESS_VOXELS)[box] * hole[box]
     softened = _softened(mask, MATTE_SOFTNESS_VOXELS)[box]
-    stack = [
+    *asked, uneven = (
         _to_device(torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1), np.float32))[:, None], device)
-        for v in (host_cube[box], hole[box], level[box], soft, softened, noise)
-    ]
-    lesion, shown, tissue, near = (part[:, 0].cpu().numpy().transpose(1, 2, 0) for part in paint(network, *stack))
+        for v in (host_cube[box], hole[box], levels.shown[box], soft, softened, noise, uneven)
+    )
+    painting = paint(network, *asked)
+    painting = painting._replace(lesion=as_delivered(painting.lesion, uneven))
+    lesion, shown, tissue, near = (part[:, 0].cpu().numpy().transpose(1, 2, 0) for part in painting)
     painted, (matte, strands, beside) = np.ones(mask.shape, np.float32), np.zeros((3, *mask.shape), np.float32)
     matte[box] = matte_of_volume(shown, float(mask.sum()))
-    painted[box] = spread_outwards(lesion, mask[box] | (shown > LEAST_MATTE), 1.0)
+    # As it will show under the usual edge; what an appearance changes of it later, it is asked to change.
+    shows = seam(matte[box], mask[box], voxel_mm, Appearance.blend_width_mm)
+    lesion = spread_outwards(lesion, mask[box] | (shown > LEAST_MATTE), 1.0)
+    painted[box] = with_levels(lesion, host_cube[box], shows, levels.shown[box], levels.classes[box], levels.asked)
     strands[box] = fine_detail(tissue)
     beside[box] = near * share_of_strands((3 * float(mask.sum()) / (4 * np.pi)) ** (1 / 3))
     return painted, matte, strands, beside
@@ -344,6 +362,11 @@ def _paint_noise(seed: int, shape: tuple[int, ...]) -> np.ndarray:
     noise = ndimage.gaussian_filter1d(noise, NOISE_SHARED_VOXELS, axis=2, mode="wrap")
     noise.flags.writeable = False
     return noise
+
+
+def _unevenness(seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Where grain is strong, of unit variance."""
+    return smooth_field(_rng(seed, 6), shape[0], ((1.0, PATCH_VOXELS),))
 
 
 def _context(marked: np.ndarray) -> slice:

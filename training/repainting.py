@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from TumorSynthLib.blending import TYPICAL_EDGE_VOXELS, seam
-from TumorSynthLib.calibration import matte_of_volume
-from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, SHARPENING, Painting, blurred, paint, share_of_strands
+from TumorSynthLib.calibration import matte_of_volume, with_levels
+from TumorSynthLib.grain import PATCH_VOXELS, as_delivered
+from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, Painting, blurred, paint, share_of_strands
 from TumorSynthLib.painting import HOLE_MARGIN_VOXELS, LEVEL_SOFTNESS_VOXELS, MASK_SOFTNESS_VOXELS
 from TumorSynthLib.parameters import Appearance
 
@@ -24,12 +25,11 @@ def painting_of(
     mask: Tensor,
     noise: Tensor,
     painted_edge: float | None = TYPICAL_EDGE_VOXELS,
-    sharpening: float = 0.0,
 ) -> Painting:
-    """As the engine paints and finishes it: as much shows as the label has, in a seam of the usual width. Training
-    takes the defaults; a trial does what the engine does: the edge's own width, measured, and sharpened paint."""
+    """As the engine paints it and finishes its edge: as much shows as the label has, in a seam of the usual width.
+    Training takes that width for granted, a trial measures it as the engine does."""
     soft = blurred(mask, MASK_SOFTNESS_VOXELS) * hole
-    painting = paint(painter, image, hole, level, soft, blurred(mask, MATTE_SOFTNESS_VOXELS), noise, sharpening)
+    painting = paint(painter, image, hole, level, soft, blurred(mask, MATTE_SOFTNESS_VOXELS), noise)
     radii = (mask.sum((1, 2, 3)) / np.pi).sqrt().tolist()
     strands = torch.tensor([share_of_strands(radius) for radius in radii]).view(-1, 1, 1, 1).to(mask)
     return painting._replace(matte=_finished(painting.matte, mask, painted_edge), beside=painting.beside * strands)
@@ -55,8 +55,23 @@ def repainted(painter: torch.nn.Module, patches: Patches, base: Tensor, chance: 
     hole, device = dilated(patches.mask, HOLE_MARGIN_VOXELS), next(painter.parameters()).device
     level = level_shown(patches.level, patches.mask, LEVEL_SOFTNESS_VOXELS)
     noise = chance.normal(*hole.shape)
+    uneven = blurred(chance.normal(*hole.shape), PATCH_VOXELS)
     shown = (t.to(device) for t in (patches.image, hole, level, patches.mask, noise))
-    return painting_of(painter, *shown, painted_edge=None, sharpening=SHARPENING).over(base.to(device)).cpu()
+    painting = painting_of(painter, *shown, painted_edge=None)
+    lesion = as_delivered(painting.lesion, (uneven / uneven.std()).to(device))
+    lesion = _levelled(lesion, base, painting.matte, level, patches)
+    return painting._replace(lesion=lesion).over(base.to(device)).cpu()
+
+
+def _levelled(lesion: Tensor, base: Tensor, matte: Tensor, level: Tensor, patches: Patches) -> Tensor:
+    """With the mean of each class as it is in the patch."""
+    made = []
+    parts = (lesion, base, matte, level, patches.level, patches.mask)
+    for one, ground, shows, soft, exact, mask in zip(*(part[:, 0].cpu().numpy() for part in parts), strict=True):
+        classes = np.full(mask.shape, -1)
+        asked, classes[mask > 0] = np.unique(exact[mask > 0], return_inverse=True)
+        made.append(with_levels(one, ground, shows, soft, classes, asked))
+    return torch.from_numpy(np.stack(made))[:, None].to(lesion)
 
 
 def _finished(matte: Tensor, mask: Tensor, painted_edge: float | None) -> Tensor:
