@@ -57,9 +57,9 @@ def repainted(painter: torch.nn.Module, patches: Patches, base: Tensor, chance: 
     noise = chance.normal(*hole.shape)
     uneven = blurred(chance.normal(*hole.shape), PATCH_VOXELS)
     shown = (t.to(device) for t in (patches.image, hole, level, patches.mask, noise))
-    painting = painting_of(painter, *shown, painted_edge=None)
-    lesion = as_delivered(painting.lesion, (uneven / uneven.std()).to(device))
-    lesion = _levelled(lesion, base, painting.matte, level, patches)
+    uneven = (uneven / uneven.std()).to(device)
+    painting = as_delivered(painting_of(painter, *shown, painted_edge=None), uneven)
+    lesion = _levelled(painting.lesion, base, painting.matte, level, patches)
     return painting._replace(lesion=lesion).over(base.to(device)).cpu()
 
 
