@@ -27,7 +27,7 @@ from TumorSynthLib import blending
 from TumorSynthLib.bundle import Bundle
 from TumorSynthLib.calibration import matte_of_volume
 from TumorSynthLib.errors import InputError
-from TumorSynthLib.grain import STRANDS_GAIN, UNEVENNESS, as_delivered, with_real_grain
+from TumorSynthLib.grain import UNEVEN_BELOW_VOXELS, UNEVENNESS, as_delivered
 from TumorSynthLib.networks import MATTE_SOFTNESS_VOXELS, blurred, build_network, paint
 from TumorSynthLib.painting import HOLE_MARGIN_VOXELS
 from TumorSynthLib.realism.archives import read_archive
@@ -146,26 +146,17 @@ def test_a_painter_learns_from_what_it_paints_and_not_from_what_is_delivered():
     assert torch.allclose(seen, level)
 
 
-def test_what_is_delivered_is_sharper_and_its_grain_uneven_about_the_same_shade():
+def test_what_is_delivered_is_sharper_and_its_texture_uneven_about_the_same_shade():
     lesion, none = 1.5 + texture(2, 0.7), torch.zeros(1, 1, 48, 48)
-    even = with_real_grain(lesion, none)
+    even = as_delivered(lesion, none)
     finest, as_painted = ((image - blurred(image, 0.6)).std() for image in (even, lesion))
     assert 1.05 < float(finest / as_painted) < 1.25
     halves = none.clone()
     halves[..., :24], halves[..., 24:] = 1, -1
-    uneven = with_real_grain(lesion, halves)
-    grain = (uneven - blurred(uneven, 2.0))[0, 0]
-    assert float(grain[:, :18].std() / grain[:, 30:].std()) == pytest.approx(np.exp(2 * UNEVENNESS), rel=0.15)
-    assert torch.allclose(blurred(uneven, 4.0)[..., 8:16], blurred(even, 4.0)[..., 8:16], atol=0.01)
-
-
-def test_strands_beside_a_lesion_are_delivered_stronger_about_the_same_shade():
-    mask = disc(10)
-    painting = painted(Answering(0, 0, 0), mask)._replace(tissue=1 + texture(4, 0.8))
-    made = as_delivered(painting, torch.zeros_like(mask)).tissue
-    grain, before = (tissue - blurred(tissue, 1.5) for tissue in (made, painting.tissue))
-    assert float(grain.std() / before.std()) == pytest.approx(STRANDS_GAIN, rel=0.1)
-    assert torch.allclose(blurred(made, 4.0), blurred(painting.tissue, 4.0), atol=0.01)
+    uneven = as_delivered(lesion, halves)
+    strength = (uneven - blurred(lesion, UNEVEN_BELOW_VOXELS))[0, 0]
+    assert float(strength[:, :18].std() / strength[:, 30:].std()) == pytest.approx(np.exp(2 * UNEVENNESS), rel=0.15)
+    assert torch.allclose(blurred(uneven, 8.0), blurred(lesion, 8.0), atol=0.01)
 
 
 @pytest.mark.parametrize("shade", [-0.1, 0.1])

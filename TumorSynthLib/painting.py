@@ -339,7 +339,8 @@ def _paint(network, host_cube, voxel_mm, mask, levels, seed, device) -> tuple[np
         _to_device(torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1), np.float32))[:, None], device)
         for v in (host_cube[box], hole[box], levels.shown[box], soft, softened, noise, uneven)
     )
-    painting = as_delivered(paint(network, *asked), uneven)
+    painting = paint(network, *asked)
+    painting = painting._replace(lesion=as_delivered(painting.lesion, uneven))
     lesion, shown, tissue, near = (part[:, 0].cpu().numpy().transpose(1, 2, 0) for part in painting)
     painted, (matte, strands, beside) = np.ones(mask.shape, np.float32), np.zeros((3, *mask.shape), np.float32)
     matte[box] = matte_of_volume(shown, float(mask.sum()))
@@ -379,7 +380,7 @@ def _paint_noise(seed: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _unevenness(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Where grain is strong, of unit variance."""
+    """Where texture is strong, of unit variance."""
     return smooth_field(_rng(seed, 6), shape[0], ((1.0, PATCH_VOXELS),))
 
 

@@ -58,8 +58,8 @@ def repainted(painter: torch.nn.Module, patches: Patches, base: Tensor, chance: 
     uneven = blurred(chance.normal(*hole.shape), PATCH_VOXELS)
     shown = (t.to(device) for t in (patches.image, hole, level, patches.mask, noise))
     uneven = (uneven / uneven.std()).to(device)
-    painting = as_delivered(painting_of(painter, *shown, painted_edge=None), uneven)
-    lesion = _levelled(painting.lesion, base, painting.matte, level, patches)
+    painting = painting_of(painter, *shown, painted_edge=None)
+    lesion = _levelled(as_delivered(painting.lesion, uneven), base, painting.matte, level, patches)
     return painting._replace(lesion=lesion).over(base.to(device)).cpu()
 
 
