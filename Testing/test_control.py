@@ -3,11 +3,15 @@ figures."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from scipy import ndimage
 
-from TumorSynthLib import LesionSynthesizer
+from TumorSynthLib import ConcentricSpheres, LesionSynthesizer
 from TumorSynthLib.bench import control_rows, random_requests
+from TumorSynthLib.painting import grey_values
 from TumorSynthLib.sample import sample_brain
+from TumorSynthLib.synthesis import LesionRequest
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +42,22 @@ def test_random_places_cover_sizes_and_structures(sample):
     requests = random_requests(sample[1], 5, seed=3)
     assert [r.spheres.structure for r in requests[:3]] == ["solid", "ring", "heterogeneous"]
     assert len({r.spheres.center_ras for r in requests}) == 5
+
+
+@pytest.mark.parametrize("radii", [(15.6, 8.2, 6.2), (14, 11, 7), (15, 13, 11)])
+def test_a_rings_core_lies_deep_and_whole_within_its_rim_large_or_small(synthesizer, sample, radii):
+    """However irregular it is made: who shrinks the innermost sphere sees a small core, not crumbs."""
+    host, brain = sample
+    place = brain.nearest_inside(brain.center_ras + (28, -5, 22))[0]
+    for seed in range(3):
+        spheres = ConcentricSpheres(tuple(place), radii, structure="ring")
+        lesion = synthesizer.paint(host, brain, LesionRequest(spheres, seed))
+        values = spheres.ranked_values()[0]
+        grey = grey_values(lesion.mask, lesion.score, spheres)
+        core, rim = (lesion.mask & (grey == value) for value in (values[0], values[-1]))
+        depth = ndimage.distance_transform_edt(lesion.mask)
+        deepest = np.sort(depth[lesion.mask])[-core.sum() :]
+        parts = np.bincount(ndimage.label(core)[0].ravel())[1:]
+        assert depth[core].mean() > 0.85 * deepest.mean()
+        assert parts.max() > 0.85 * core.sum()
+        assert rim[lesion.mask & (depth <= 1.5)].mean() > 0.7

@@ -39,8 +39,9 @@ ELONGATION = (0.05, 0.35)
 CLUMP_LENGTH = (0.14, 0.32)
 # In real lesions classes are less in order than the map network puts them: speckled, with islands, rims now thick now
 # thin. By so much of the lesion's volume, in standard deviations, is a voxel's rank moved; weights and lengths in
-# voxels. Tuned on development patients.
+# voxels. Tuned on development patients. A small core would be torn: no more than that much of the smallest class.
 DISORDER, DISORDER_LENGTHS = 0.15, ((0.2, 1.0), (0.4, 2.0), (0.4, 4.0))
+DISORDER_OF_SMALLEST = 0.75
 # How far around a lesion the painter paints, and up to how many slices beyond it: as far as its matte may reach.
 HOLE_MARGIN_VOXELS = 3
 SLICES_BEYOND = 2
@@ -283,7 +284,8 @@ def _map(network, cube, mask, spheres, spheres_image, seed, device) -> np.ndarra
     answer = network(_to_device(torch.from_numpy(shown)[None], device)).float()
     chances = torch.softmax(answer, 1)[0].cpu().numpy()
     inside, score = mask[window], np.zeros(cube.shape, np.float32)
-    rank = DISORDER * smooth_field(_rng(seed, 7), cube.shape[0], DISORDER_LENGTHS)[window]
+    disorder = min(DISORDER, DISORDER_OF_SMALLEST * float(spheres.ranked_values()[1].min()))
+    rank = disorder * smooth_field(_rng(seed, 7), cube.shape[0], DISORDER_LENGTHS)[window]
     rank[inside] += rank_in_unit_interval((chances[2] - chances[0])[inside])
     score[window] = spread_outwards(rank, inside, 1.0)
     return score
