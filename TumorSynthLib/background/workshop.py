@@ -146,8 +146,7 @@ class Workshop:
         """All lesions of a question, those painted before from memory, and for how many the networks ran."""
         import torch
 
-        # In single precision torch rounds by the number of threads; half precision hides that (1 to 4 were compared).
-        threads = torch.get_num_threads() if synthesizer.precision == "float32" else 0
+        threads = 0 if _rounds_alike(synthesizer) else torch.get_num_threads()
         weights = synthesizer.bundle.checksum
         place = (known.key, known.checksum_of(brain), weights, str(synthesizer.device), synthesizer.precision, threads)
         keys = [(*place, request.spheres, request.seed) for request in question.requests]
@@ -231,15 +230,19 @@ class Workshop:
         draws the windows, unless their lesions would then be of no use to the full answer."""
         import torch
 
-        rounds_alike = synthesizer.precision != "float32"
         cores = os.cpu_count() or 1
         spared = max(1, min(self._full_threads, cores - 1))
-        for_preview = self._preview_threads or (spared if rounds_alike else self._full_threads)
+        for_preview = self._preview_threads or (spared if _rounds_alike(synthesizer) else self._full_threads)
         torch.set_num_threads(self._full_threads if is_full else for_preview)
         try:
             yield
         finally:
             torch.set_num_threads(self._full_threads)
+
+
+def _rounds_alike(synthesizer: LesionSynthesizer) -> bool:
+    """On a processor torch sums by threads, so it rounds by their number, and a lesion may differ in a few voxels."""
+    return synthesizer.device.type != "cpu"
 
 
 def _preview_of(request: LesionRequest, known: _KnownHost) -> Appearance:
