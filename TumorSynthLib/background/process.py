@@ -43,11 +43,9 @@ class SynthesisProcess:
     some milliseconds, except `wait`.
     """
 
-    def __init__(self, python: str | None = None, threads: int | None = None) -> None:
-        """`python` is an executable that has torch (desktop Slicer's is PythonSlicer); `threads` are those of previews,
-        by default all cores but one if there are more than two. Full answers have as many as the command line."""
+    def __init__(self, python: str | None = None) -> None:
+        """`python` is an executable that has torch (desktop Slicer's is PythonSlicer)."""
         self.python = python or sys.executable
-        self.threads = threads
         self.bundle, self.device = "default", "auto"
         self.device_in_use: str | None = None
         self.torch_version: str | None = None
@@ -271,7 +269,7 @@ class SynthesisProcess:
 
     def _take(self, message: object) -> None:
         if isinstance(message, wire.Hello):
-            self._tell(wire.Warm(self.bundle, self.device, self.threads))
+            self._tell(wire.Warm(self.bundle, self.device))
         elif isinstance(message, wire.Ready):
             self._is_warm = True
             self.device_in_use, self.torch_version = message.device or None, message.torch_version

@@ -65,7 +65,7 @@ class Server:
             self._inbox.send(Problem(None, missing_error(missing, reasons)))
             return
         self._inbox.send(Progress(None, "loading the networks", 0.6))
-        device, version = self._workshop.warm(message.bundle, message.device, message.preview_threads)
+        device, version = self._workshop.warm(message.bundle, message.device)
         self._inbox.send(Ready(device, version, time.perf_counter() - began))
 
     def _find_brain(self, message: wire.AskBrain) -> None:

@@ -42,7 +42,6 @@ class Warm:
 
     bundle: str
     device: str
-    preview_threads: int | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -67,12 +65,10 @@ class Workshop:
         self._hosts: OrderedDict[int, _KnownHost] = OrderedDict()
         self._synthesizers: OrderedDict[tuple[str, str], LesionSynthesizer] = OrderedDict()
         self._painted: OrderedDict[tuple, PaintedLesion] = OrderedDict()
-        self._preview_threads: int | None = None
-        self._full_threads = 1
 
     # -- warmth
 
-    def warm(self, bundle: str, device: str, preview_threads: int | None) -> tuple[str, str]:
+    def warm(self, bundle: str, device: str) -> tuple[str, str]:
         """Everything that the first question would otherwise wait for. Returns the device in use and torch's version.
 
         A bundle or device that is not there is not reported here, but to the question that needs it.
@@ -81,8 +77,6 @@ class Workshop:
 
         # Only its text: unpickling torch's own type of version would make the caller import torch.
         version = str(torch.__version__)
-        self._full_threads = torch.get_num_threads()
-        self._preview_threads = preview_threads
         try:
             synthesizer = self._synthesizer(bundle, device)
         except ValueError:
@@ -121,8 +115,7 @@ class Workshop:
         if not known.brains:
             tell("finding the brain", 0.0)
         brain = self._brain(known, files, synthesizer)
-        with self._threads(synthesizer, is_full):
-            painted, networks_ran = self._paint_all(known, brain, question, synthesizer, tell, check)
+        painted, networks_ran = self._paint_all(known, brain, question, synthesizer, tell, check)
         if is_full:
             tell("blending", 0.9)
             appearances = [r.appearance for r in question.requests]
@@ -144,11 +137,8 @@ class Workshop:
         check: Check,
     ) -> tuple[list[PaintedLesion], int]:
         """All lesions of a question, those painted before from memory, and for how many the networks ran."""
-        import torch
-
-        threads = 0 if _rounds_alike(synthesizer) else torch.get_num_threads()
         weights = synthesizer.bundle.checksum
-        place = (known.key, known.checksum_of(brain), weights, str(synthesizer.device), synthesizer.precision, threads)
+        place = (known.key, known.checksum_of(brain), weights, str(synthesizer.device), synthesizer.precision)
         keys = [(*place, request.spheres, request.seed) for request in question.requests]
         new = [request for key, request in zip(keys, question.requests, strict=True) if key not in self._painted]
         for request in new:  # before the first is painted: a refusal should not come late
@@ -223,26 +213,6 @@ class Workshop:
                 self._synthesizers.popitem(last=False)
         self._synthesizers.move_to_end(key)
         return self._synthesizers[key]
-
-    @contextmanager
-    def _threads(self, synthesizer: LesionSynthesizer, is_full: bool) -> Iterator[None]:
-        """Full answers with as many threads as the command line; previews leave one core of three or more to whoever
-        draws the windows, unless their lesions would then be of no use to the full answer."""
-        import torch
-
-        cores = os.cpu_count() or 1
-        spared = max(1, min(self._full_threads, cores - 1))
-        for_preview = self._preview_threads or (spared if _rounds_alike(synthesizer) else self._full_threads)
-        torch.set_num_threads(self._full_threads if is_full else for_preview)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(self._full_threads)
-
-
-def _rounds_alike(synthesizer: LesionSynthesizer) -> bool:
-    """On a processor torch sums by threads, so it rounds by their number, and a lesion may differ in a few voxels."""
-    return synthesizer.device.type != "cpu"
 
 
 def _preview_of(request: LesionRequest, known: _KnownHost) -> Appearance:
