@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from TumorSynthLib.networks import blurred
 
 
 class PatchDiscriminator(nn.Module):
@@ -40,3 +43,54 @@ class TwoScaleDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
         return [self.fine(x), self.coarse(x)]
+
+
+class StatisticsDiscriminator(nn.Module):
+    """Scores a whole lesion by how its filters' answers are spread in its core, along its edge and around it.
+
+    Patches are judged one by one, each hardly odd by itself. Over a lesion their statistics are told from a real one's
+    nearly every time."""
+
+    REGIONS = 3
+
+    def __init__(self, width: int = 24, hidden: int = 64) -> None:
+        super().__init__()
+        self.fine = nn.ModuleList([nn.Conv2d(3, width, 3, 1, 1), nn.Conv2d(width, width, 3, 1, 1)])
+        self.coarse = nn.ModuleList([nn.Conv2d(width, width, 3, 1, 1) for _ in range(2)])
+        measures = 4 * width * 2 * self.REGIONS
+        self.norm = nn.LayerNorm(measures)
+        self.head = nn.Sequential(
+            nn.Linear(measures + 2, hidden), nn.LeakyReLU(0.2), nn.Dropout(0.2), nn.Linear(hidden, 1)
+        )
+
+    def forward(self, image: Tensor, level: Tensor, mask: Tensor) -> Tensor:
+        """One score per lesion. `image` and `level`, 0 outside the lesion, are relative to white matter, less one."""
+        regions = _core_edge_beside(mask)
+        x = torch.cat([2 * image, 4 * (image - level), 6 * (image - blurred(image, 1.0))], 1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        measures = []
+        for layers in (self.fine, self.coarse):
+            for layer in layers:
+                x = F.leaky_relu(layer(x), 0.2)
+                measures.append(_spread(x, regions))
+            x, regions = F.avg_pool2d(x, 2), F.avg_pool2d(regions, 2)
+        size = (mask.sum((2, 3)) + 1).log() * 0.2 - 1
+        shallow = (_core_edge_beside(mask)[:, 1].sum((1, 2)) + 1).log()[:, None] * 0.2 - 1
+        return self.head(torch.cat([self.norm(torch.cat(measures, 1)), size, shallow], 1))[:, 0]
+
+
+def _core_edge_beside(mask: Tensor) -> Tensor:
+    core, wider = 1 - F.max_pool2d(1 - mask, 3, 1, 1), F.max_pool2d(mask, 3, 1, 1)
+    beside = F.max_pool2d(wider, 5, 1, 2) - mask
+    return torch.cat([core, wider - core, beside], 1)
+
+
+def _spread(answers: Tensor, regions: Tensor) -> Tensor:
+    """Mean and log standard deviation of every channel in every region."""
+    with torch.autocast(answers.device.type, enabled=False):
+        weights = regions.float().flatten(2).transpose(1, 2)
+        weights = weights / weights.sum(1, keepdim=True).clamp_min(1)
+        values = answers.float().flatten(2)
+        mean = values @ weights
+        variance = ((values.square() @ weights) - mean.square()).clamp_min(0)
+        return torch.cat([mean, (variance + 1e-3).log() / 2], 1).flatten(1)

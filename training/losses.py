@@ -90,6 +90,12 @@ def hinge_generator(made: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     return -(weight * made).mean()
 
 
+def rather(wanted: Tensor, other: Tensor) -> Tensor:
+    """Small where each lesion's first score is above its second: real and made in one place are compared, so that hosts
+    and sizes weigh nothing (a relativistic loss, Jolicoeur-Martineau 2019)."""
+    return F.softplus(other - wanted).mean()
+
+
 class SlicedTexture(nn.Module):
     """Sliced Wasserstein distance between the textures of a lesion and of what was painted in its place (an idea of
     Heitz et al., CVPR 2021): responses to random small filters, new ones each step, are sorted within the lesion and

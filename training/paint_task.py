@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor
 
+from TumorSynthLib.grain import as_delivered
 from TumorSynthLib.networks import UpSampling, blurred, build_network
 
 from .adversarial import AdversarialTask
-from .discriminators import TwoScaleDiscriminator
+from .discriminators import StatisticsDiscriminator, TwoScaleDiscriminator
 from .loop import Chance
 from .losses import (
     FocalFrequency,
@@ -24,6 +25,7 @@ from .losses import (
     hinge_discriminator,
     hinge_generator,
     perceptual_of,
+    rather,
 )
 from .paint_patches import (
     Patches,
@@ -35,7 +37,7 @@ from .paint_patches import (
     remapped,
 )
 from .records import read_records
-from .repainting import healed, painting_of, repainted, tissue_in
+from .repainting import healed, painting_of, repainted, tissue_in, unevenness
 
 # A gradient penalty is dear, and does as well every few steps (lazy regularisation, Karras et al. 2020).
 PENALTY_EVERY = 8
@@ -62,6 +64,8 @@ class PaintPreset:
     focal_frequency: float = 0.0
     adversarial: float = 0.6
     feature_matching: float = 1.0
+    statistics: float = 0.0
+    statistics_rate: float = 1e-3
     spectral_norm: bool = True
     image_gain: float = 1.0
     fine_gain: float = 4.0
@@ -92,10 +96,12 @@ PRESETS = {
 
 @dataclass
 class Painted:
-    """One batch, less one: what was there, what was made of it, where, and what the discriminator is told of it."""
+    """One batch, less one: what was there, what was painted of it and as it would be delivered, where, and what the
+    discriminator is told of it."""
 
     real: Tensor
     made: Tensor
+    delivered: Tensor
     mask: Tensor
     hole: Tensor
     condition: Tensor
@@ -116,6 +122,12 @@ class PaintTask(AdversarialTask):
             "painter": torch.optim.Adam(painter.parameters(), preset.learning_rate, betas=(0.5, 0.99)),
             "discriminator": torch.optim.Adam(discriminator.parameters(), preset.discriminator_rate, betas=(0.5, 0.99)),
         }
+        if preset.statistics:
+            judge = StatisticsDiscriminator().to(memory_format=torch.channels_last)
+            self.networks["statistics"] = judge
+            self.optimizers["statistics"] = torch.optim.Adam(
+                judge.parameters(), preset.statistics_rate, betas=(0.5, 0.99)
+            )
         self.texture, self.sliced, self.focal_frequency = TextureEnergy(), SlicedTexture(), FocalFrequency()
         self.perceptual = perceptual_of(preset.perceptual_by)
 
@@ -132,6 +144,10 @@ class PaintTask(AdversarialTask):
                 loss = loss + PENALTY_EVERY * self.preset.gradient_penalty * self._penalty(batch)
             self._update(fabric, "discriminator", loss)
             losses["discriminator"] = float(loss.detach())
+        if self.preset.statistics:
+            real, made = self._whole_scores(batch, batch.delivered.detach())
+            self._update(fabric, "statistics", rather(real, made))
+            losses["found out"] = float((real > made).float().mean())
         parts = self._judge(batch, chance, real_features)
         self._update(fabric, "painter", sum(getattr(self.preset, name) * value for name, value in parts.items()))
         return losses | {k: float(v.detach()) for k, v in parts.items()}
@@ -166,8 +182,12 @@ class PaintTask(AdversarialTask):
         with torch.no_grad():
             base = tissue_in(self.networks["painter"], image, both, noise[1])
         made = torch.where(elsewhere > 0, lesion.tissue, lesion.over(base))
+        delivered = made
+        if preset.statistics:
+            textured = as_delivered(lesion.lesion, unevenness(chance, *image.shape).to(device))
+            delivered = torch.where(elsewhere > 0, lesion.tissue, lesion._replace(lesion=textured).over(base))
         condition = torch.cat([(level - 1) * mask, mask, both], 1)
-        return Painted(image - 1, made - 1, patches.mask.to(device), both, condition)
+        return Painted(image - 1, made - 1, delivered - 1, patches.mask.to(device), both, condition)
 
     def _scores(self, image: Tensor, condition: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
         return self.networks["discriminator"](self._shown(image, condition))
@@ -207,7 +227,19 @@ class PaintTask(AdversarialTask):
             parts["focal_frequency"] = self.focal_frequency(batch.made, batch.real)
         if real_features is not None:
             parts |= self._adversarial(batch, real_features)
+        if self.preset.statistics:
+            self.networks["statistics"].requires_grad_(False)
+            real, made = self._whole_scores(batch, batch.delivered)
+            self.networks["statistics"].requires_grad_(True)
+            parts["statistics"] = rather(made, real)
         return parts
+
+    def _whole_scores(self, batch: Painted, made: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the real lesions and of those made in their places."""
+        level, mask = batch.condition[:, 0:1], batch.mask
+        both = torch.cat([batch.real, made]), torch.cat([level, level]), torch.cat([mask, mask])
+        real, made = self.networks["statistics"](*both).float().chunk(2)
+        return real, made
 
     def _coarse_distance(self, made: Tensor, real: Tensor, hole: Tensor) -> Tensor:
         difference = blurred(made - real, self.preset.low_pass_pixels)

@@ -41,6 +41,12 @@ def tissue_in(painter: torch.nn.Module, image: Tensor, hole: Tensor, noise: Tens
     return paint(painter, image, hole, nothing + 1, nothing, nothing, noise).tissue
 
 
+def unevenness(chance: Chance, *shape: int) -> Tensor:
+    """Where `as_delivered` makes texture strong."""
+    field = blurred(chance.normal(*shape), PATCH_VOXELS)
+    return field / field.std()
+
+
 @torch.no_grad()
 def healed(painter: torch.nn.Module, patches: Patches, chance: Chance) -> Tensor:
     """The patches without their lesions."""
@@ -55,9 +61,8 @@ def repainted(painter: torch.nn.Module, patches: Patches, base: Tensor, chance: 
     hole, device = dilated(patches.mask, HOLE_MARGIN_VOXELS), next(painter.parameters()).device
     level = level_shown(patches.level, patches.mask, LEVEL_SOFTNESS_VOXELS)
     noise = chance.normal(*hole.shape)
-    uneven = blurred(chance.normal(*hole.shape), PATCH_VOXELS)
+    uneven = unevenness(chance, *hole.shape).to(device)
     shown = (t.to(device) for t in (patches.image, hole, level, patches.mask, noise))
-    uneven = (uneven / uneven.std()).to(device)
     painting = painting_of(painter, *shown, painted_edge=None)
     lesion = _levelled(as_delivered(painting.lesion, uneven), base, painting.matte, level, patches)
     return painting._replace(lesion=lesion).over(base.to(device)).cpu()
