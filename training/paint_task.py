@@ -66,6 +66,7 @@ class PaintPreset:
     feature_matching: float = 1.0
     statistics: float = 0.0
     statistics_rate: float = 1e-3
+    statistics_penalty: float = 0.1
     spectral_norm: bool = True
     image_gain: float = 1.0
     fine_gain: float = 4.0
@@ -146,7 +147,10 @@ class PaintTask(AdversarialTask):
             losses["discriminator"] = float(loss.detach())
         if self.preset.statistics:
             real, made = self._whole_scores(batch, batch.delivered.detach())
-            self._update(fabric, "statistics", rather(real, made))
+            loss = rather(real, made)
+            if self.preset.statistics_penalty and chance.numpy.integers(PENALTY_EVERY) == 0:
+                loss = loss + PENALTY_EVERY * self.preset.statistics_penalty * self._whole_penalty(batch)
+            self._update(fabric, "statistics", loss)
             losses["found out"] = float((real > made).float().mean())
         parts = self._judge(batch, chance, real_features)
         self._update(fabric, "painter", sum(getattr(self.preset, name) * value for name, value in parts.items()))
@@ -211,6 +215,13 @@ class PaintTask(AdversarialTask):
         with torch.autocast(real.device.type, enabled=False):
             scores = [score for score, _ in judge(self._shown(real, batch.condition))]
         return gradient_penalty(scores, real)
+
+    def _whole_penalty(self, batch: Painted) -> Tensor:
+        """On real lesions and made ones: without it the judge grows so sure of itself that nothing can be learned of it."""
+        both = torch.cat([batch.real, batch.delivered.detach()]).requires_grad_()
+        level, mask = (torch.cat([part, part]) for part in (batch.condition[:, 0:1], batch.mask))
+        with torch.autocast(both.device.type, enabled=False):
+            return gradient_penalty([self.networks["statistics"].module(both, level, mask)], both)
 
     def _judge(self, batch: Painted, chance: Chance, real_features: list[list[Tensor]] | None) -> dict[str, Tensor]:
         hole = batch.hole
