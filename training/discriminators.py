@@ -59,13 +59,12 @@ class StatisticsDiscriminator(nn.Module):
         self.coarse = nn.ModuleList([nn.Conv2d(width, width, 3, 1, 1) for _ in range(2)])
         measures = 4 * width * 2 * self.REGIONS
         self.norm = nn.LayerNorm(measures)
-        self.head = nn.Sequential(
-            nn.Linear(measures + 2, hidden), nn.LeakyReLU(0.2), nn.Dropout(0.2), nn.Linear(hidden, 1)
-        )
+        self.head = nn.Sequential(nn.Linear(measures + 2, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1))
 
     def forward(self, image: Tensor, level: Tensor, mask: Tensor) -> Tensor:
         """One score per lesion. `image` and `level`, 0 outside the lesion, are relative to white matter, less one."""
         regions = _core_edge_beside(mask)
+        areas = regions.sum((2, 3))
         x = torch.cat([2 * image, 4 * (image - level), 6 * (image - blurred(image, 1.0))], 1)
         x = x.contiguous(memory_format=torch.channels_last)
         measures = []
@@ -74,9 +73,8 @@ class StatisticsDiscriminator(nn.Module):
                 x = F.leaky_relu(layer(x), 0.2)
                 measures.append(_spread(x, regions))
             x, regions = F.avg_pool2d(x, 2), F.avg_pool2d(regions, 2)
-        size = (mask.sum((2, 3)) + 1).log() * 0.2 - 1
-        shallow = (_core_edge_beside(mask)[:, 1].sum((1, 2)) + 1).log()[:, None] * 0.2 - 1
-        return self.head(torch.cat([self.norm(torch.cat(measures, 1)), size, shallow], 1))[:, 0]
+        sizes = ((areas + 1).log() / 5 - 1)[:, :2]
+        return self.head(torch.cat([self.norm(torch.cat(measures, 1)), sizes], 1))[:, 0]
 
 
 def _core_edge_beside(mask: Tensor) -> Tensor:

@@ -91,7 +91,9 @@ PRESETS = {
     "10%": PaintPreset(steps=6000, fraction=0.1),
     "30%": PaintPreset(steps=6000, fraction=0.3),
     "50%": PaintPreset(steps=6000, fraction=0.5),
-    "smoke": PaintPreset(steps=128, batch=8, fraction=0.1, learning_rate=1e-3, warm_up=0.75, small_lesions_from=1.0),
+    "smoke": PaintPreset(
+        steps=128, batch=8, fraction=0.1, learning_rate=1e-3, warm_up=0.75, small_lesions_from=1.0, statistics=1.0
+    ),
 }
 
 
@@ -145,13 +147,8 @@ class PaintTask(AdversarialTask):
                 loss = loss + PENALTY_EVERY * self.preset.gradient_penalty * self._penalty(batch)
             self._update(fabric, "discriminator", loss)
             losses["discriminator"] = float(loss.detach())
-        if self.preset.statistics:
-            real, made = self._whole_scores(batch, batch.delivered.detach())
-            loss = rather(real, made)
-            if self.preset.statistics_penalty and chance.numpy.integers(PENALTY_EVERY) == 0:
-                loss = loss + PENALTY_EVERY * self.preset.statistics_penalty * self._whole_penalty(batch)
-            self._update(fabric, "statistics", loss)
-            losses["found out"] = float((real > made).float().mean())
+            if self.preset.statistics:
+                losses |= self._discriminate_wholes(fabric, batch, chance)
         parts = self._judge(batch, chance, real_features)
         self._update(fabric, "painter", sum(getattr(self.preset, name) * value for name, value in parts.items()))
         return losses | {k: float(v.detach()) for k, v in parts.items()}
@@ -217,7 +214,7 @@ class PaintTask(AdversarialTask):
         return gradient_penalty(scores, real)
 
     def _whole_penalty(self, batch: Painted) -> Tensor:
-        """On real lesions and made ones: without it the judge grows so sure of itself that nothing can be learned of it."""
+        """On real lesions and made ones: a judge that is all too sure of itself teaches nothing."""
         both = torch.cat([batch.real, batch.delivered.detach()]).requires_grad_()
         level, mask = (torch.cat([part, part]) for part in (batch.condition[:, 0:1], batch.mask))
         with torch.autocast(both.device.type, enabled=False):
@@ -238,12 +235,23 @@ class PaintTask(AdversarialTask):
             parts["focal_frequency"] = self.focal_frequency(batch.made, batch.real)
         if real_features is not None:
             parts |= self._adversarial(batch, real_features)
-        if self.preset.statistics:
-            self.networks["statistics"].requires_grad_(False)
-            real, made = self._whole_scores(batch, batch.delivered)
-            self.networks["statistics"].requires_grad_(True)
-            parts["statistics"] = rather(made, real)
+            if self.preset.statistics:
+                parts["statistics"] = self._whole_adversarial(batch)
         return parts
+
+    def _whole_adversarial(self, batch: Painted) -> Tensor:
+        self.networks["statistics"].requires_grad_(False)
+        real, made = self._whole_scores(batch, batch.delivered)
+        self.networks["statistics"].requires_grad_(True)
+        return rather(made, real)
+
+    def _discriminate_wholes(self, fabric: Fabric, batch: Painted, chance: Chance) -> dict[str, float]:
+        real, made = self._whole_scores(batch, batch.delivered.detach())
+        loss = rather(real, made)
+        if self.preset.statistics_penalty and chance.numpy.integers(PENALTY_EVERY) == 0:
+            loss = loss + PENALTY_EVERY * self.preset.statistics_penalty * self._whole_penalty(batch)
+        self._update(fabric, "statistics", loss)
+        return {"found out": float((real > made).float().mean())}
 
     def _whole_scores(self, batch: Painted, made: Tensor) -> tuple[Tensor, Tensor]:
         """Of the real lesions and of those made in their places."""
