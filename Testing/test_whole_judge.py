@@ -50,10 +50,12 @@ def test_command_judges_sets_and_copies(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", given)
         judge_wholes.main()
         assert "area" in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["judge_wholes", str(tmp_path / "none"), str(tmp_path / "asked")])
-    with pytest.raises(SystemExit):
-        judge_wholes.main()
-    assert "none" in capsys.readouterr().err
+    for trained, more, wrong in (("none", [], "none"), ("train", ["--steps", "0"], "one step or more")):
+        given = ["judge_wholes", str(tmp_path / trained), str(tmp_path / "asked"), *more]
+        monkeypatch.setattr(sys, "argv", given)
+        with pytest.raises(SystemExit):
+            judge_wholes.main()
+        assert wrong in capsys.readouterr().err
 
 
 def test_scores_depend_on_what_is_in_and_near_the_lesion_only():

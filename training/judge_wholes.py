@@ -4,7 +4,7 @@ their places, asked about patients whom neither painter nor judge has seen.
 python -m training.realism_sets --part train --data DATA --bundle default --out SETS/train           # and development
 python -m training.judge_wholes SETS/train SETS/development            # --copies: copied and pasted lesions, --blur 1.0
 
-Some hundred lesions are too few for a network to learn much from. What this one finds says how far lesions still are
+A few hundred lesions are too few for a network to learn much from. What this one finds says how far lesions still are
 from real ones, whether or not a reader could see it.
 """
 
@@ -45,6 +45,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     try:
+        if chosen.steps < 1 or chosen.blur < 0:
+            raise InputError(f"--steps {chosen.steps} --blur {chosen.blur:g}: one step or more and no negative blur")
         trained, asked = (read_sides(folder, chosen.copies, chosen.seed) for folder in (chosen.trained, chosen.asked))
         judge = learned(trained, chosen.blur, chosen.steps, chosen.seed)
         found = area_of(judge, asked, chosen.blur, chosen.seed)
