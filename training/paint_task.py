@@ -12,7 +12,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from TumorSynthLib.grain import as_delivered
-from TumorSynthLib.networks import UpSampling, blurred, build_network
+from TumorSynthLib.networks import Painting, UpSampling, blurred, build_network
 
 from .adversarial import AdversarialTask
 from .discriminators import StatisticsDiscriminator, TwoScaleDiscriminator
@@ -38,6 +38,7 @@ from .paint_patches import (
 )
 from .records import read_records
 from .repainting import healed, painting_of, repainted, tissue_in, unevenness
+from .starting import begin_with
 
 # A gradient penalty is dear, and does as well every few steps (lazy regularisation, Karras et al. 2020).
 PENALTY_EVERY = 8
@@ -67,6 +68,9 @@ class PaintPreset:
     statistics: float = 0.0
     statistics_rate: float = 1e-3
     statistics_penalty: float = 0.1
+    # Weights of a painter whose lesions, edges and healed ground stay as they are: only tissue beside them is learned.
+    kept: str = ""
+    keeping: float = 20.0
     spectral_norm: bool = True
     image_gain: float = 1.0
     fine_gain: float = 4.0
@@ -99,8 +103,8 @@ PRESETS = {
 
 @dataclass
 class Painted:
-    """One batch, less one: what was there, what was painted of it and as it would be delivered, where, and what the
-    discriminator is told of it."""
+    """One batch, less one: what was there, what was painted of it and as it would be delivered, where, what the
+    discriminator is told of it, and how far the painter is from the one that is kept."""
 
     real: Tensor
     made: Tensor
@@ -108,6 +112,7 @@ class Painted:
     mask: Tensor
     hole: Tensor
     condition: Tensor
+    strayed: Tensor | None = None
 
 
 class PaintTask(AdversarialTask):
@@ -125,6 +130,8 @@ class PaintTask(AdversarialTask):
             "painter": torch.optim.Adam(painter.parameters(), preset.learning_rate, betas=(0.5, 0.99)),
             "discriminator": torch.optim.Adam(discriminator.parameters(), preset.discriminator_rate, betas=(0.5, 0.99)),
         }
+        if preset.kept:
+            self.networks["kept"] = kept_painter(preset)
         if preset.statistics:
             judge = StatisticsDiscriminator().to(memory_format=torch.channels_last)
             self.networks["statistics"] = judge
@@ -179,16 +186,24 @@ class PaintTask(AdversarialTask):
             t.to(device) for t in (patches.image, hole, elsewhere, level, mask, noise)
         )
         both = torch.maximum(hole, elsewhere)
-        lesion = painting_of(self.networks["painter"], image, both, level, mask, noise[0])
+        painter, keeper = self.networks["painter"], self.networks.get("kept")
+        lesion = painting_of(painter, image, both, level, mask, noise[0])
+        strayed = None
         with torch.no_grad():
-            base = tissue_in(self.networks["painter"], image, both, noise[1])
+            base = tissue_in(keeper or painter, image, both, noise[1])
+        if keeper is not None:
+            with torch.no_grad():
+                kept = painting_of(keeper, image, both, level, mask, noise[0])
+            strayed = _apart(lesion, kept, mask, elsewhere) / both.sum()
+            tissue = torch.where(elsewhere > 0, kept.tissue, lesion.tissue)
+            lesion = kept._replace(tissue=tissue)
         made = torch.where(elsewhere > 0, lesion.tissue, lesion.over(base))
         delivered = made
         if preset.statistics:
             textured = as_delivered(lesion.lesion, unevenness(chance, *image.shape).to(device))
             delivered = torch.where(elsewhere > 0, lesion.tissue, lesion._replace(lesion=textured).over(base))
         condition = torch.cat([(level - 1) * mask, mask, both], 1)
-        return Painted(image - 1, made - 1, delivered - 1, patches.mask.to(device), both, condition)
+        return Painted(image - 1, made - 1, delivered - 1, patches.mask.to(device), both, condition, strayed)
 
     def _scores(self, image: Tensor, condition: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
         return self.networks["discriminator"](self._shown(image, condition))
@@ -229,6 +244,8 @@ class PaintTask(AdversarialTask):
             "perceptual": self.perceptual(batch.made, batch.real),
             "texture": self.texture(batch.made, batch.real, hole),
         }
+        if batch.strayed is not None:
+            parts["keeping"] = batch.strayed
         if self.preset.sliced:
             parts["sliced"] = self.sliced(batch.made, batch.real, batch.mask, hole, chance)
         if self.preset.focal_frequency:
@@ -288,6 +305,19 @@ class PaintTask(AdversarialTask):
             for images in (patches.image, patches.level * patches.mask, made):
                 strips.append(torch.cat(list(images[first : first + 12, 0]), 1))
         return (torch.cat(strips) / 2.4).clamp(0, 1).numpy()
+
+
+def kept_painter(preset: PaintPreset) -> torch.nn.Module:
+    painter = build_network("paint", preset.upsampling).to(memory_format=torch.channels_last)
+    begin_with(painter, Path(preset.kept), "--change kept=")
+    return painter.eval().requires_grad_(False)
+
+
+def _apart(painting: Painting, kept: Painting, mask: Tensor, elsewhere: Tensor) -> Tensor:
+    """Summed over pixels: lesions where they show, their edges, and ground where no lesion is asked for."""
+    shown = torch.maximum(kept.matte, mask)
+    lesion, edge, ground = ((one - other).abs() for one, other in zip(painting[:3], kept[:3], strict=True))
+    return (lesion * shown + edge + ground * elsewhere).sum()
 
 
 def _where(hole: Tensor, scores: Tensor) -> Tensor:

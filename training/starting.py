@@ -9,22 +9,22 @@ import torch
 from TumorSynthLib.errors import InputError
 
 
-def begin_with(network: torch.nn.Module, file: Path) -> None:
+def begin_with(network: torch.nn.Module, file: Path, asked: str = "--start ") -> None:
     """Take over weights. A painter of one answer, the lesion over its surroundings, begins as one of three: what it
     painted is lesion and tissue alike, and its matte is still."""
     from safetensors.torch import load_file
 
     if not file.is_file():
-        raise InputError(f"--start {file}: no such file; give the .safetensors of a bundle")
+        raise InputError(f"{asked}{file}: no such file; give the .safetensors of a bundle")
     given, own = load_file(file), network.state_dict()
     if given.keys() != own.keys():
-        raise InputError(f"--start {file} holds another kind of network")
-    network.load_state_dict({name: _fitted(given[name].float(), own[name], file) for name in own})
+        raise InputError(f"{asked}{file} holds another kind of network")
+    network.load_state_dict({name: _fitted(given[name].float(), own[name], f"{asked}{file}") for name in own})
 
 
-def _fitted(given: torch.Tensor, own: torch.Tensor, file: Path) -> torch.Tensor:
+def _fitted(given: torch.Tensor, own: torch.Tensor, asked: str) -> torch.Tensor:
     if given.shape == own.shape:
         return given
     if given.shape[0] == 1 and own.shape[0] == 3 and given.shape[1:] == own.shape[1:]:
         return torch.cat([given, torch.zeros_like(given), given])
-    raise InputError(f"--start {file} holds a network of other sizes: {tuple(given.shape)} against {tuple(own.shape)}")
+    raise InputError(f"{asked} holds a network of other sizes: {tuple(given.shape)} against {tuple(own.shape)}")
