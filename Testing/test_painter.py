@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from training.loop import Chance
+from training.loop import Chance, LoopSettings, averaged_weights, train
 from training.losses import FocalFrequency, SlicedTexture
 from training.paint_patches import Patches, dilated, holes_elsewhere, lesion_holes
 from training.presets import task_of
@@ -265,3 +265,34 @@ def test_real_and_repainted_lesions_differ_in_the_lesion_alone(tmp_path):
     assert np.array_equal(real.image[~near], made.image[~near])
     assert np.abs(real.image - made.image)[real.mask].mean() > 0.01
     assert np.abs(real.image - real.base)[real.mask].mean() > 0.01
+
+
+def strayed(network: torch.nn.Module, kept: torch.nn.Module) -> tuple[float, float]:
+    """How far two painters are apart in a lesion, and in the tissue beside it."""
+    image, mask = 1 + texture(3), disc(10)
+    hole, level = dilated(mask, HOLE_MARGIN_VOXELS), torch.full_like(mask, 1.5)
+    with torch.no_grad():
+        one, other = (painting_of(each, image, hole, level, mask, texture(4) * 10) for each in (network, kept))
+    lesion, tissue = ((one[part] - other[part]).abs() for part in (0, 2))
+    return float(lesion[mask > 0].mean()), float(tissue[(mask == 0) & (hole > 0)].mean())
+
+
+def test_a_painter_told_to_keep_its_lesions_learns_the_tissue_beside_them(tmp_path, one_thread):
+    data, bundled = write_own_data(tmp_path / "data"), Bundle.find("default")
+    file, apart = bundled.file_of("paint"), {}
+    for kept in ("", str(file)):
+        changes = ["warm_up=0.0", "learning_rate=3e-4", "batch=4", f"kept={kept}"]
+        task = task_of("paint", data, "smoke", changes)
+        begin_with(task.networks["painter"], file)
+        folder = tmp_path / f"run{len(apart)}"
+        train(task, LoopSettings(30, precision="32-true", ema=0.5), folder, devices=1)
+        painter = bundled.load("paint")
+        painter.load_state_dict(averaged_weights(folder)[0])
+        apart[bool(kept)] = strayed(painter, bundled.load("paint"))
+    assert apart[True][0] < 0.3 * apart[False][0]
+    assert apart[True][1] > 2 * apart[True][0]
+
+
+def test_a_painter_to_be_kept_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"--change kept=nowhere\.safetensors: no such file"):
+        task_of("paint", write_own_data(tmp_path), "smoke", ["kept=nowhere.safetensors"])

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor
 
+from TumorSynthLib.errors import InputError
 from TumorSynthLib.grain import as_delivered
 from TumorSynthLib.networks import Painting, UpSampling, blurred, build_network
 
@@ -71,6 +72,8 @@ class PaintPreset:
     # Weights of a painter whose lesions, edges and healed ground stay as they are: only tissue beside them is learned.
     kept: str = ""
     keeping: float = 20.0
+    # Weights of a painter whose tissue beside lesions is learned, and nothing else: two painters become one.
+    strands_of: str = ""
     spectral_norm: bool = True
     image_gain: float = 1.0
     fine_gain: float = 4.0
@@ -130,8 +133,11 @@ class PaintTask(AdversarialTask):
             "painter": torch.optim.Adam(painter.parameters(), preset.learning_rate, betas=(0.5, 0.99)),
             "discriminator": torch.optim.Adam(discriminator.parameters(), preset.discriminator_rate, betas=(0.5, 0.99)),
         }
-        if preset.kept:
-            self.networks["kept"] = kept_painter(preset)
+        if preset.strands_of and not preset.kept:
+            raise InputError("--change strands_of= says whose tissue to take; kept= must say whose lesions")
+        for name in ("kept", "strands_of"):
+            if getattr(preset, name):
+                self.networks[name] = fixed_painter(preset, name)
         if preset.statistics:
             judge = StatisticsDiscriminator().to(memory_format=torch.channels_last)
             self.networks["statistics"] = judge
@@ -146,6 +152,9 @@ class PaintTask(AdversarialTask):
         for judge in (self.texture, self.perceptual):
             judge.to(fabric.device)
         batch = self._paint_batch(chance, fabric.device, progress)
+        if self.preset.strands_of:
+            self._update(fabric, "painter", self.preset.keeping * batch.strayed)
+            return {"keeping": float(batch.strayed.detach())}
         losses: dict[str, float] = {}
         real_features = None
         if progress >= self.preset.warm_up:
@@ -186,17 +195,17 @@ class PaintTask(AdversarialTask):
             t.to(device) for t in (patches.image, hole, elsewhere, level, mask, noise)
         )
         both = torch.maximum(hole, elsewhere)
-        painter, keeper = self.networks["painter"], self.networks.get("kept")
-        lesion = painting_of(painter, image, both, level, mask, noise[0])
-        strayed = None
+        painter, keeper, other = (self.networks.get(name) for name in ("painter", "kept", "strands_of"))
+        asked = image, both, level, mask, noise[0]
+        lesion, strayed = painting_of(painter, *asked), None
         with torch.no_grad():
             base = tissue_in(keeper or painter, image, both, noise[1])
-        if keeper is not None:
+        if keeper:
             with torch.no_grad():
-                kept = painting_of(keeper, image, both, level, mask, noise[0])
-            strayed = _apart(lesion, kept, mask, elsewhere) / both.sum()
-            tissue = torch.where(elsewhere > 0, kept.tissue, lesion.tissue)
-            lesion = kept._replace(tissue=tissue)
+                kept = painting_of(keeper, *asked)
+                strands = painting_of(other, *asked).tissue if other else None
+            strayed = _apart(lesion, kept, strands, mask, elsewhere) / both.sum()
+            lesion = kept._replace(tissue=torch.where(elsewhere > 0, kept.tissue, lesion.tissue))
         made = torch.where(elsewhere > 0, lesion.tissue, lesion.over(base))
         delivered = made
         if preset.statistics:
@@ -307,17 +316,21 @@ class PaintTask(AdversarialTask):
         return (torch.cat(strips) / 2.4).clamp(0, 1).numpy()
 
 
-def kept_painter(preset: PaintPreset) -> torch.nn.Module:
+def fixed_painter(preset: PaintPreset, name: str) -> torch.nn.Module:
     painter = build_network("paint", preset.upsampling).to(memory_format=torch.channels_last)
-    begin_with(painter, Path(preset.kept), "--change kept=")
+    begin_with(painter, Path(getattr(preset, name)), f"--change {name}=")
     return painter.eval().requires_grad_(False)
 
 
-def _apart(painting: Painting, kept: Painting, mask: Tensor, elsewhere: Tensor) -> Tensor:
-    """Summed over pixels: lesions where they show, their edges, and ground where no lesion is asked for."""
+def _apart(painting: Painting, kept: Painting, strands: Tensor | None, mask: Tensor, elsewhere: Tensor) -> Tensor:
+    """Summed over pixels: lesions where they show, their edges, and ground where no lesion is asked for; where it is,
+    the tissue beside them, if another's is to be learned."""
     shown = torch.maximum(kept.matte, mask)
     lesion, edge, ground = ((one - other).abs() for one, other in zip(painting[:3], kept[:3], strict=True))
-    return (lesion * shown + edge + ground * elsewhere).sum()
+    apart = lesion * shown + edge + ground * elsewhere
+    if strands is not None:
+        apart = apart + (painting.tissue - strands).abs() * kept.beside * (elsewhere == 0)
+    return apart.sum()
 
 
 def _where(hole: Tensor, scores: Tensor) -> Tensor:
