@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ pytest.importorskip("lightning.fabric")
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from scipy import ndimage
 
 from training.loop import Chance, LoopSettings, averaged_weights, train
@@ -267,32 +269,54 @@ def test_real_and_repainted_lesions_differ_in_the_lesion_alone(tmp_path):
     assert np.abs(real.image - real.base)[real.mask].mean() > 0.01
 
 
-def strayed(network: torch.nn.Module, kept: torch.nn.Module) -> tuple[float, float]:
-    """How far two painters are apart in a lesion, and in the tissue beside it."""
-    image, mask = 1 + texture(3), disc(10)
-    hole, level = dilated(mask, HOLE_MARGIN_VOXELS), torch.full_like(mask, 1.5)
+def apart(network: torch.nn.Module, other: torch.nn.Module, data: Path) -> tuple[float, float]:
+    """How differently two painters paint lesions, and the tissue beside them."""
+    patches = task_of("paint", data, "smoke").patches.plain(torch.arange(16))
+    mask, level = patches.mask, patches.level
+    hole, noise = dilated(mask, HOLE_MARGIN_VOXELS), Chance(1, 0).normal(*mask.shape)
     with torch.no_grad():
-        one, other = (painting_of(each, image, hole, level, mask, texture(4) * 10) for each in (network, kept))
-    lesion, tissue = ((one[part] - other[part]).abs() for part in (0, 2))
-    return float(lesion[mask > 0].mean()), float(tissue[(mask == 0) & (hole > 0)].mean())
+        ones, others = (painting_of(each, patches.image, hole, level, mask, noise) for each in (network, other))
+    beside = ones.beside * (mask == 0)
+    lesion, tissue = ((ones[part] - others[part]).abs() for part in (0, 2))
+    return float((lesion * mask).sum() / mask.sum()), float((tissue * beside).sum() / beside.sum())
+
+
+def taught(data: Path, folder: Path, steps: int, *changes: str) -> torch.nn.Module:
+    """The bundled painter after some more steps."""
+    bundled = Bundle.find("default")
+    task = task_of("paint", data, "smoke", ["warm_up=0.0", "learning_rate=3e-4", "batch=4", *changes])
+    begin_with(task.networks["painter"], bundled.file_of("paint"))
+    train(task, LoopSettings(steps, precision="32-true", ema=0.5), folder, devices=1)
+    painter = bundled.load("paint")
+    painter.load_state_dict(averaged_weights(folder)[0])
+    return painter
 
 
 def test_a_painter_told_to_keep_its_lesions_learns_the_tissue_beside_them(tmp_path, one_thread):
-    data, bundled = write_own_data(tmp_path / "data"), Bundle.find("default")
-    file, apart = bundled.file_of("paint"), {}
-    for kept in ("", str(file)):
-        changes = ["warm_up=0.0", "learning_rate=3e-4", "batch=4", f"kept={kept}"]
-        task = task_of("paint", data, "smoke", changes)
-        begin_with(task.networks["painter"], file)
-        folder = tmp_path / f"run{len(apart)}"
-        train(task, LoopSettings(30, precision="32-true", ema=0.5), folder, devices=1)
-        painter = bundled.load("paint")
-        painter.load_state_dict(averaged_weights(folder)[0])
-        apart[bool(kept)] = strayed(painter, bundled.load("paint"))
-    assert apart[True][0] < 0.3 * apart[False][0]
-    assert apart[True][1] > 2 * apart[True][0]
+    bundled, data = Bundle.find("default"), write_own_data(tmp_path / "data")
+    painter = bundled.load("paint")
+    free = apart(taught(data, tmp_path / "free", 30), painter, data)
+    held = apart(taught(data, tmp_path / "held", 30, f"kept={bundled.file_of('paint')}"), painter, data)
+    assert held[0] < 0.3 * free[0], (held, free)
+    assert held[1] > 2 * held[0], (held, free)
+
+
+def test_two_painters_become_one(tmp_path, one_thread):
+    bundled, data, file = Bundle.find("default"), write_own_data(tmp_path / "data"), tmp_path / "other.safetensors"
+    painter, other = bundled.load("paint"), taught(data, tmp_path / "other", 20)
+    save_file({name: value.contiguous() for name, value in other.state_dict().items()}, file)
+    asked = f"kept={bundled.file_of('paint')}", f"strands_of={file}"
+    joined = taught(data, tmp_path / "joined", 100, *asked, "learning_rate=1e-3")
+    before, lesion, tissue = apart(other, painter, data), apart(joined, painter, data)[0], apart(joined, other, data)[1]
+    assert lesion < 0.5 * before[0], (lesion, before)
+    assert tissue < 0.7 * before[1], (tissue, before)
 
 
 def test_a_painter_to_be_kept_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"--change kept=nowhere\.safetensors: no such file"):
         task_of("paint", write_own_data(tmp_path), "smoke", ["kept=nowhere.safetensors"])
+
+
+def test_tissue_of_one_painter_wants_the_lesions_of_another(tmp_path):
+    with pytest.raises(InputError, match="kept= must say whose lesions"):
+        task_of("paint", write_own_data(tmp_path), "smoke", [f"strands_of={Bundle.find('default').file_of('paint')}"])

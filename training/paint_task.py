@@ -13,7 +13,7 @@ from torch import Tensor
 
 from TumorSynthLib.errors import InputError
 from TumorSynthLib.grain import as_delivered
-from TumorSynthLib.networks import Painting, UpSampling, blurred, build_network
+from TumorSynthLib.networks import GRAIN_VOXELS, Painting, UpSampling, blurred, build_network
 
 from .adversarial import AdversarialTask
 from .discriminators import StatisticsDiscriminator, TwoScaleDiscriminator
@@ -324,12 +324,14 @@ def fixed_painter(preset: PaintPreset, name: str) -> torch.nn.Module:
 
 def _apart(painting: Painting, kept: Painting, strands: Tensor | None, mask: Tensor, elsewhere: Tensor) -> Tensor:
     """Summed over pixels: lesions where they show, their edges, and ground where no lesion is asked for; where it is,
-    the tissue beside them, if another's is to be learned."""
+    the detail of tissue that shows beside them, if another's is to be learned."""
     shown = torch.maximum(kept.matte, mask)
     lesion, edge, ground = ((one - other).abs() for one, other in zip(painting[:3], kept[:3], strict=True))
     apart = lesion * shown + edge + ground * elsewhere
     if strands is not None:
-        apart = apart + (painting.tissue - strands).abs() * kept.beside * (elsewhere == 0)
+        difference = painting.tissue - strands
+        detail = (difference - blurred(difference, GRAIN_VOXELS)).abs()
+        apart = apart + detail * kept.beside * (1 - kept.matte) * (elsewhere == 0)
     return apart.sum()
 
 
