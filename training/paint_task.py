@@ -43,6 +43,8 @@ from .starting import begin_with
 
 # A gradient penalty is dear, and does as well every few steps (lazy regularisation, Karras et al. 2020).
 PENALTY_EVERY = 8
+# Tissue that shows beside lesions is a narrow ring, and what is to be seen of it faint.
+STRANDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -331,7 +333,7 @@ def _apart(painting: Painting, kept: Painting, strands: Tensor | None, mask: Ten
     if strands is not None:
         difference = painting.tissue - strands
         detail = (difference - blurred(difference, GRAIN_VOXELS)).abs()
-        apart = apart + detail * kept.beside * (1 - kept.matte) * (elsewhere == 0)
+        apart = apart + STRANDS * detail * kept.beside * (1 - kept.matte) * (elsewhere == 0)
     return apart.sum()
 
 
