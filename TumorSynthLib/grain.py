@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 # All tuned on patients of the training and the development part. So much more of what is finer than this:
-SHARPENING, SHARPENED_VOXELS = 0.25, 0.6
+SHARPENING, SHARPENED_VOXELS = 0.3, 0.6
 # What is finer than the first varies in strength, by a factor whose logarithm has this standard deviation, from place
 # to place over distances of so many voxels.
 UNEVEN_BELOW_VOXELS, UNEVENNESS, PATCH_VOXELS = 6.0, 0.3, 2.5
