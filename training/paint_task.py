@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from TumorSynthLib.errors import InputError
 from TumorSynthLib.grain import as_delivered
-from TumorSynthLib.networks import GRAIN_VOXELS, Painting, UpSampling, blurred, build_network
+from TumorSynthLib.networks import UpSampling, blurred, build_network
 
 from .adversarial import AdversarialTask
 from .discriminators import StatisticsDiscriminator, TwoScaleDiscriminator
+from .keeping import KeptPainters
 from .loop import Chance
 from .losses import (
     FocalFrequency,
@@ -39,12 +39,9 @@ from .paint_patches import (
 )
 from .records import read_records
 from .repainting import healed, painting_of, repainted, tissue_in, unevenness
-from .starting import begin_with
 
 # A gradient penalty is dear, and does as well every few steps (lazy regularisation, Karras et al. 2020).
 PENALTY_EVERY = 8
-# Tissue that shows beside lesions is a narrow ring, and what is to be seen of it faint.
-STRANDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -135,11 +132,6 @@ class PaintTask(AdversarialTask):
             "painter": torch.optim.Adam(painter.parameters(), preset.learning_rate, betas=(0.5, 0.99)),
             "discriminator": torch.optim.Adam(discriminator.parameters(), preset.discriminator_rate, betas=(0.5, 0.99)),
         }
-        if preset.strands_of and not preset.kept:
-            raise InputError("--change strands_of= says whose tissue to take; kept= must say whose lesions")
-        for name in ("kept", "strands_of"):
-            if getattr(preset, name):
-                self.networks[name] = fixed_painter(preset, name)
         if preset.statistics:
             judge = StatisticsDiscriminator().to(memory_format=torch.channels_last)
             self.networks["statistics"] = judge
@@ -148,12 +140,15 @@ class PaintTask(AdversarialTask):
             )
         self.texture, self.sliced, self.focal_frequency = TextureEnergy(), SlicedTexture(), FocalFrequency()
         self.perceptual = perceptual_of(preset.perceptual_by)
+        self.kept = None
+        if preset.kept or preset.strands_of:
+            self.kept = KeptPainters(preset.kept, preset.strands_of, preset.upsampling)
 
     def step(self, fabric: Fabric, chance: Chance, progress: float) -> dict[str, float]:
         self._set_rates(progress)
         for judge in (self.texture, self.perceptual):
             judge.to(fabric.device)
-        batch = self._paint_batch(chance, fabric.device, progress)
+        batch = self._paint_batch(fabric, chance, progress)
         if self.preset.strands_of:
             self._update(fabric, "painter", self.preset.keeping * batch.strayed)
             return {"keeping": float(batch.strayed.detach())}
@@ -183,8 +178,8 @@ class PaintTask(AdversarialTask):
             return self.patches.draw(chance, preset.batch, preset.native_share)
         return self.patches.draw(chance, preset.batch, preset.native_share_then, preset.smallest_scale_then)
 
-    def _paint_batch(self, chance: Chance, device: torch.device, progress: float) -> Painted:
-        preset = self.preset
+    def _paint_batch(self, fabric: Fabric, chance: Chance, progress: float) -> Painted:
+        preset, device = self.preset, fabric.device
         patches = remapped(self._draw(chance, progress), chance, preset.contrast_spread)
         hole = lesion_holes(patches.mask, chance)
         elsewhere = holes_elsewhere(patches.mask, hole, chance, preset.elsewhere_share)
@@ -197,17 +192,14 @@ class PaintTask(AdversarialTask):
             t.to(device) for t in (patches.image, hole, elsewhere, level, mask, noise)
         )
         both = torch.maximum(hole, elsewhere)
-        painter, keeper, other = (self.networks.get(name) for name in ("painter", "kept", "strands_of"))
         asked = image, both, level, mask, noise[0]
-        lesion, strayed = painting_of(painter, *asked), None
-        with torch.no_grad():
-            base = tissue_in(keeper or painter, image, both, noise[1])
-        if keeper:
+        lesion, strayed = painting_of(self.networks["painter"], *asked), None
+        if self.kept:
+            lesion, strayed = self.kept.hold(fabric, lesion, asked, elsewhere)
+            base = self.kept.ground(fabric, image, both, noise[1])
+        else:
             with torch.no_grad():
-                kept = painting_of(keeper, *asked)
-                strands = painting_of(other, *asked).tissue if other else None
-            strayed = _apart(lesion, kept, strands, mask, elsewhere) / both.sum()
-            lesion = kept._replace(tissue=torch.where(elsewhere > 0, kept.tissue, lesion.tissue))
+                base = tissue_in(self.networks["painter"], image, both, noise[1])
         made = torch.where(elsewhere > 0, lesion.tissue, lesion.over(base))
         delivered = made
         if preset.statistics:
@@ -316,25 +308,6 @@ class PaintTask(AdversarialTask):
             for images in (patches.image, patches.level * patches.mask, made):
                 strips.append(torch.cat(list(images[first : first + 12, 0]), 1))
         return (torch.cat(strips) / 2.4).clamp(0, 1).numpy()
-
-
-def fixed_painter(preset: PaintPreset, name: str) -> torch.nn.Module:
-    painter = build_network("paint", preset.upsampling).to(memory_format=torch.channels_last)
-    begin_with(painter, Path(getattr(preset, name)), f"--change {name}=")
-    return painter.eval().requires_grad_(False)
-
-
-def _apart(painting: Painting, kept: Painting, strands: Tensor | None, mask: Tensor, elsewhere: Tensor) -> Tensor:
-    """Summed over pixels: lesions where they show, their edges, and ground where no lesion is asked for; where it is,
-    the detail of tissue that shows beside them, if another's is to be learned."""
-    shown = torch.maximum(kept.matte, mask)
-    lesion, edge, ground = ((one - other).abs() for one, other in zip(painting[:3], kept[:3], strict=True))
-    apart = lesion * shown + edge + ground * elsewhere
-    if strands is not None:
-        difference = painting.tissue - strands
-        detail = (difference - blurred(difference, GRAIN_VOXELS)).abs()
-        apart = apart + STRANDS * detail * kept.beside * (1 - kept.matte) * (elsewhere == 0)
-    return apart.sum()
 
 
 def _where(hole: Tensor, scores: Tensor) -> Tensor:
