@@ -312,6 +312,13 @@ def test_two_painters_become_one(tmp_path, one_thread):
     assert tissue < 0.7 * before[1], (tissue, before)
 
 
+def test_a_file_without_weights_is_refused_in_one_line(tmp_path):
+    file = tmp_path / "notes.safetensors"
+    file.write_text("not weights")
+    with pytest.raises(InputError, match=r"--start .*notes\.safetensors holds no weights"):
+        begin_with(build_network("paint"), file)
+
+
 def test_a_painter_to_be_kept_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"--change kept=nowhere\.safetensors: no such file"):
         task_of("paint", write_own_data(tmp_path), "smoke", ["kept=nowhere.safetensors"])

@@ -11,7 +11,7 @@ from torch import Tensor
 from TumorSynthLib.errors import InputError
 from TumorSynthLib.networks import GRAIN_VOXELS, Painting, UpSampling, blurred, build_network
 
-from .repainting import painting_of, tissue_in
+from .repainting import painting_of
 from .starting import begin_with
 
 # Tissue that shows beside lesions is a narrow ring, and what is to be seen of it faint.
@@ -37,10 +37,6 @@ class KeptPainters:
             strands = painting_of(self.strands.to(fabric.device), *asked).tissue if self.strands else None
         strayed = _apart(painting, kept, strands, mask, elsewhere) / hole.sum()
         return kept._replace(tissue=torch.where(elsewhere > 0, kept.tissue, painting.tissue)), strayed
-
-    def ground(self, fabric: Fabric, image: Tensor, hole: Tensor, noise: Tensor) -> Tensor:
-        with torch.no_grad(), fabric.autocast():
-            return tissue_in(self.lesions.to(fabric.device), image, hole, noise)
 
 
 def _fixed(upsampling: UpSampling, file: str, setting: str) -> torch.nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from TumorSynthLib.grain import as_delivered
-from TumorSynthLib.networks import UpSampling, blurred, build_network
+from TumorSynthLib.networks import Painting, UpSampling, blurred, build_network
 
 from .adversarial import AdversarialTask
 from .discriminators import StatisticsDiscriminator, TwoScaleDiscriminator
@@ -103,6 +104,16 @@ PRESETS = {
 }
 
 
+class Asked(NamedTuple):
+    """What a painter is asked: `shown` is an image, its holes, the level, the mask and noise; other noise is for the
+    ground. Some holes lie elsewhere, without a lesion. `drawn` is the mask before it was bent."""
+
+    shown: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+    ground_noise: Tensor
+    elsewhere: Tensor
+    drawn: Tensor
+
+
 @dataclass
 class Painted:
     """One batch, less one: what was there, what was painted of it and as it would be delivered, where, what the
@@ -146,12 +157,12 @@ class PaintTask(AdversarialTask):
 
     def step(self, fabric: Fabric, chance: Chance, progress: float) -> dict[str, float]:
         self._set_rates(progress)
+        asked = self._ask(chance, fabric.device, progress)
+        if self.preset.strands_of:
+            return self._copy(fabric, asked)
         for judge in (self.texture, self.perceptual):
             judge.to(fabric.device)
-        batch = self._paint_batch(fabric, chance, progress)
-        if self.preset.strands_of:
-            self._update(fabric, "painter", self.preset.keeping * batch.strayed)
-            return {"keeping": float(batch.strayed.detach())}
+        batch = self._paint_batch(fabric, asked, chance)
         losses: dict[str, float] = {}
         real_features = None
         if progress >= self.preset.warm_up:
@@ -178,8 +189,8 @@ class PaintTask(AdversarialTask):
             return self.patches.draw(chance, preset.batch, preset.native_share)
         return self.patches.draw(chance, preset.batch, preset.native_share_then, preset.smallest_scale_then)
 
-    def _paint_batch(self, fabric: Fabric, chance: Chance, progress: float) -> Painted:
-        preset, device = self.preset, fabric.device
+    def _ask(self, chance: Chance, device: torch.device, progress: float) -> Asked:
+        preset = self.preset
         patches = remapped(self._draw(chance, progress), chance, preset.contrast_spread)
         hole = lesion_holes(patches.mask, chance)
         elsewhere = holes_elsewhere(patches.mask, hole, chance, preset.elsewhere_share)
@@ -188,25 +199,36 @@ class PaintTask(AdversarialTask):
             mask, level = jittered(mask, level, chance, preset.jitter_pixels)
         level = level_shown(level, mask, float(chance.uniform(0.4, 1.0, 1)))
         noise = chance.normal(2, *patches.image.shape) * float(preset.noise)
-        image, hole, elsewhere, level, mask, noise = (
-            t.to(device) for t in (patches.image, hole, elsewhere, level, mask, noise)
+        image, hole, elsewhere, level, mask, noise, drawn = (
+            t.to(device) for t in (patches.image, hole, elsewhere, level, mask, noise, patches.mask)
         )
-        both = torch.maximum(hole, elsewhere)
-        asked = image, both, level, mask, noise[0]
-        lesion, strayed = painting_of(self.networks["painter"], *asked), None
-        if self.kept:
-            lesion, strayed = self.kept.hold(fabric, lesion, asked, elsewhere)
-            base = self.kept.ground(fabric, image, both, noise[1])
-        else:
-            with torch.no_grad():
-                base = tissue_in(self.networks["painter"], image, both, noise[1])
-        made = torch.where(elsewhere > 0, lesion.tissue, lesion.over(base))
+        return Asked((image, torch.maximum(hole, elsewhere), level, mask, noise[0]), noise[1], elsewhere, drawn)
+
+    def _copy(self, fabric: Fabric, asked: Asked) -> dict[str, float]:
+        """One step of becoming two painters at once: nothing is judged."""
+        _, strayed = self._painting(fabric, asked)
+        self._update(fabric, "painter", self.preset.keeping * strayed)
+        return {"keeping": float(strayed.detach())}
+
+    def _painting(self, fabric: Fabric, asked: Asked) -> tuple[Painting, Tensor | None]:
+        """The painter's answer, with what is kept in its place, and how far it strayed from that."""
+        painting = painting_of(self.networks["painter"], *asked.shown)
+        return self.kept.hold(fabric, painting, asked.shown, asked.elsewhere) if self.kept else (painting, None)
+
+    def _paint_batch(self, fabric: Fabric, asked: Asked, chance: Chance) -> Painted:
+        image, hole, level, mask, _ = asked.shown
+        lesion, strayed = self._painting(fabric, asked)
+        with torch.no_grad(), fabric.autocast():
+            base = tissue_in(
+                self.kept.lesions if self.kept else self.networks["painter"], image, hole, asked.ground_noise
+            )
+        made = torch.where(asked.elsewhere > 0, lesion.tissue, lesion.over(base))
         delivered = made
-        if preset.statistics:
-            textured = as_delivered(lesion.lesion, unevenness(chance, *image.shape).to(device))
-            delivered = torch.where(elsewhere > 0, lesion.tissue, lesion._replace(lesion=textured).over(base))
-        condition = torch.cat([(level - 1) * mask, mask, both], 1)
-        return Painted(image - 1, made - 1, delivered - 1, patches.mask.to(device), both, condition, strayed)
+        if self.preset.statistics:
+            textured = as_delivered(lesion.lesion, unevenness(chance, *image.shape).to(fabric.device))
+            delivered = torch.where(asked.elsewhere > 0, lesion.tissue, lesion._replace(lesion=textured).over(base))
+        condition = torch.cat([(level - 1) * mask, mask, hole], 1)
+        return Painted(image - 1, made - 1, delivered - 1, asked.drawn, hole, condition, strayed)
 
     def _scores(self, image: Tensor, condition: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
         return self.networks["discriminator"](self._shown(image, condition))
